@@ -1,0 +1,1 @@
+"""What the Matrix specification says about events, as data and pure functions."""

@@ -1,0 +1,1 @@
+"""The schema of a tenant and the steps that lead to it."""

@@ -1,0 +1,425 @@
+-- The schema of one tenant, as it is now. It is created in the tenant's own PostgreSQL schema (search_path), so no name here is qualified.
+-- storage/schema/steps/ leads here from any older version; a test holds the two equal.
+
+-- ── the journal: one counter, whose row lock settles the order of everything that /sync shows ──
+
+CREATE TABLE journal (
+    one      boolean PRIMARY KEY DEFAULT true CHECK (one),
+    position bigint  NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO journal (position) VALUES (0);
+
+-- Numbers for snapshots and layers of state; each process takes blocks of a thousand.
+CREATE SEQUENCE ids INCREMENT BY 1000;
+
+-- Where each follower of the journal (federation sender, pushers, application services, search) has got to.
+CREATE TABLE followers (
+    name     text PRIMARY KEY,
+    position bigint NOT NULL
+);
+
+-- ── rooms, events, state ──
+
+-- A row is the room's head: what the next event builds on. `version` counts the head's changes and is the journal's precondition.
+CREATE TABLE rooms (
+    room_id             text     PRIMARY KEY,
+    room_version        text     NOT NULL,
+    version             bigint   NOT NULL,
+    depth               bigint   NOT NULL,
+    forward_extremities text     NOT NULL,                 -- JSON array of event IDs
+    snapshot            bigint   NOT NULL,                 -- state after the forward extremities, resolved
+    tally               bigint   NOT NULL DEFAULT 0,       -- events so far that notify under the default push rules
+    joined              integer  NOT NULL DEFAULT 0,
+    invited             integer  NOT NULL DEFAULT 0,
+    position            bigint   NOT NULL                  -- of the last event of the timeline
+) WITH (fillfactor = 70);
+
+-- Events are in the federation format; `position` is the order of /sync and of /messages: the journal's position for what arrived live,
+-- negative for history that was backfilled (the older the lower).
+CREATE TABLE events (
+    position         bigint   NOT NULL,
+    depth            bigint   NOT NULL,
+    origin_server_ts bigint   NOT NULL,
+    snapshot         bigint,                               -- the state after the event; NULL for outliers
+    tally            bigint   NOT NULL DEFAULT 0,          -- rooms.tally, this event included
+    standing         smallint NOT NULL,                    -- 0 timeline, 1 history, 2 outlier, 3 soft-failed, 4 rejected
+    counts           boolean  NOT NULL DEFAULT false,      -- the event itself is one that tally counts
+    highlights_all   boolean  NOT NULL DEFAULT false,      -- @room by somebody who may
+    event_id         text     NOT NULL PRIMARY KEY,
+    room_id          text     NOT NULL,
+    type             text     NOT NULL,
+    state_key        text,
+    sender           text     NOT NULL,
+    replaces_state   text,                                 -- the state event that this one took the place of
+    redacted_by      text,                                 -- when set, `json` is the redacted form
+    rejection        text,                                 -- why it was rejected or soft-failed
+    device_id        text,                                 -- of a local sender, with its transaction ID
+    txn_id           text,
+    txn_digest       bytea,                                -- unique: the second of two equal sends gets the first one's event ID
+    json             bytea    NOT NULL
+);
+CREATE UNIQUE INDEX events_by_position ON events (position);
+CREATE INDEX events_of_room ON events (room_id, position) WHERE standing <= 1;
+CREATE UNIQUE INDEX events_by_txn ON events (txn_digest) WHERE txn_digest IS NOT NULL;
+CREATE INDEX events_redacted ON events (room_id, position) WHERE redacted_by IS NOT NULL AND counts;
+CREATE INDEX events_by_time ON events USING brin (origin_server_ts);
+
+-- Events that the timeline refers to and that we do not have.
+CREATE TABLE backward_extremities (
+    room_id  text NOT NULL,
+    event_id text NOT NULL,                                -- the missing event
+    child    text NOT NULL,                                -- the event of ours that names it
+    PRIMARY KEY (room_id, event_id, child)
+);
+
+-- The state after an event is a list of layers, the newest last; in each key the newest layer that has it wins.
+CREATE TABLE state_snapshots (
+    snapshot bigint   PRIMARY KEY,
+    room_id  text     NOT NULL,
+    layers   bigint[] NOT NULL,
+    sizes    integer[] NOT NULL                            -- how many keys each layer has: what to merge next
+);
+CREATE TABLE state_layers (
+    layer     bigint NOT NULL,
+    event_id  text,                                        -- NULL: the key is not in the state any more
+    type      text   NOT NULL,
+    state_key text   NOT NULL,
+    PRIMARY KEY (layer, type, state_key)
+);
+
+CREATE TABLE current_state (
+    room_id   text NOT NULL,
+    type      text NOT NULL,
+    state_key text NOT NULL,
+    event_id  text NOT NULL,
+    PRIMARY KEY (room_id, type, state_key)
+);
+
+-- Every change of current_state, so that also what a state resolution changed without an event can be told.
+CREATE TABLE state_deltas (
+    position  bigint NOT NULL,
+    room_id   text   NOT NULL,
+    type      text   NOT NULL,
+    state_key text   NOT NULL,
+    event_id  text,                                        -- NULL: removed
+    previous  text,
+    PRIMARY KEY (room_id, position, type, state_key)
+);
+
+-- The membership of each user in each room now; also of rooms that we only know by an invite or a knock.
+CREATE TABLE memberships (
+    position   bigint   NOT NULL,                          -- of the change
+    since      bigint   NOT NULL,                          -- of the first event of this unbroken membership (a new profile does not break it)
+    is_local   boolean  NOT NULL,
+    forgotten  boolean  NOT NULL DEFAULT false,
+    room_id    text     NOT NULL,
+    user_id    text     NOT NULL,
+    membership text     NOT NULL,
+    event_id   text     NOT NULL,
+    sender     text     NOT NULL,
+    stripped   bytea,                                      -- invites and knocks: the stripped state, a JSON array
+    PRIMARY KEY (room_id, user_id)
+);
+CREATE INDEX memberships_of_user ON memberships (user_id, membership, position) WHERE is_local;
+CREATE INDEX memberships_by_time ON memberships (room_id, membership, position);
+
+CREATE TABLE relations (
+    position  bigint NOT NULL,
+    child     text   PRIMARY KEY,
+    parent    text   NOT NULL,
+    room_id   text   NOT NULL,
+    rel_type  text   NOT NULL,
+    type      text   NOT NULL,
+    sender    text   NOT NULL,
+    key       text                                         -- of an annotation
+);
+CREATE INDEX relations_of_parent ON relations (parent, rel_type, position);
+
+-- The thread of each event that is in one (roots are in "main" and have no row); only events that count have counts = true.
+CREATE TABLE thread_events (
+    position bigint  NOT NULL,
+    counts   boolean NOT NULL,
+    room_id  text    NOT NULL,
+    root     text    NOT NULL,
+    event_id text    NOT NULL,
+    sender   text    NOT NULL,
+    PRIMARY KEY (room_id, root, position)
+);
+CREATE INDEX thread_events_by_event ON thread_events (event_id);
+CREATE INDEX thread_events_of_room ON thread_events (room_id, position);
+
+CREATE TABLE redactions (
+    redaction text PRIMARY KEY,
+    target    text NOT NULL,
+    room_id   text NOT NULL,
+    applied   boolean NOT NULL
+);
+CREATE INDEX redactions_of_target ON redactions (target);
+
+-- ── what a user has of a room: receipts, unread exceptions, account data ──
+
+CREATE TABLE receipts (
+    position       bigint NOT NULL,
+    event_position bigint NOT NULL,
+    ts             bigint NOT NULL,
+    room_id        text   NOT NULL,
+    user_id        text   NOT NULL,
+    receipt_type   text   NOT NULL,
+    thread_id      text   NOT NULL,                        -- '' for an unthreaded receipt
+    event_id       text   NOT NULL,
+    PRIMARY KEY (room_id, user_id, receipt_type, thread_id)
+);
+CREATE INDEX receipts_by_position ON receipts (room_id, position);
+
+-- Only where what an event means for a user differs from what the default push rules say for everybody.
+CREATE TABLE unread_exceptions (
+    position  bigint   NOT NULL,
+    notify    smallint NOT NULL,                           -- +1 or -1 or 0 against the room's tally
+    highlight smallint NOT NULL,
+    room_id   text     NOT NULL,
+    user_id   text     NOT NULL,
+    root      text     NOT NULL DEFAULT '',                -- the thread, '' for main
+    PRIMARY KEY (user_id, room_id, position)
+);
+
+CREATE TABLE account_data (
+    position bigint NOT NULL,
+    user_id  text   NOT NULL,
+    room_id  text   NOT NULL,                              -- '' for global
+    type     text   NOT NULL,
+    content  bytea  NOT NULL,                              -- JSON object
+    PRIMARY KEY (user_id, room_id, type)
+);
+CREATE INDEX account_data_by_position ON account_data (user_id, position);
+
+CREATE TABLE filters (
+    user_id   text   NOT NULL,
+    filter_id bigint NOT NULL,
+    digest    bytea  NOT NULL,
+    json      bytea  NOT NULL,
+    PRIMARY KEY (user_id, filter_id),
+    UNIQUE (user_id, digest)
+);
+
+CREATE TABLE push_rules (
+    user_id text   PRIMARY KEY,
+    rules   bytea  NOT NULL                                -- JSON: the user's own rules and changes to the default ones
+);
+
+CREATE TABLE pushers (
+    user_id   text   NOT NULL,
+    app_id    text   NOT NULL,
+    pushkey   text   NOT NULL,
+    device_id text,
+    created   bigint NOT NULL,
+    json      bytea  NOT NULL,
+    PRIMARY KEY (user_id, app_id, pushkey)
+);
+
+-- ── accounts ──
+
+CREATE TABLE users (
+    user_id       text    PRIMARY KEY,
+    password_hash text,
+    created       bigint  NOT NULL,
+    is_guest      boolean NOT NULL DEFAULT false,
+    is_admin      boolean NOT NULL DEFAULT false,
+    deactivated   boolean NOT NULL DEFAULT false,
+    erased        boolean NOT NULL DEFAULT false,
+    locked        boolean NOT NULL DEFAULT false,
+    suspended     boolean NOT NULL DEFAULT false,
+    leaving       boolean NOT NULL DEFAULT false,          -- deactivated, and has not left all rooms yet
+    appservice    text
+);
+
+CREATE TABLE profiles (
+    user_id text  PRIMARY KEY,
+    fields  bytea NOT NULL                                 -- JSON object
+);
+
+CREATE TABLE devices (
+    user_id      text   NOT NULL,
+    device_id    text   NOT NULL,
+    display_name text,
+    created      bigint NOT NULL,
+    last_seen_ts bigint,
+    last_seen_ip text,
+    user_agent   text,
+    PRIMARY KEY (user_id, device_id)
+);
+
+-- Tokens are kept as SHA-256 digests only.
+CREATE TABLE access_tokens (
+    token_id   bytea  PRIMARY KEY,
+    user_id    text   NOT NULL,
+    device_id  text,
+    created    bigint NOT NULL,
+    expires    bigint,
+    refresh_id bytea                                       -- the refresh token it was made with or by
+);
+CREATE INDEX access_tokens_of_device ON access_tokens (user_id, device_id);
+
+CREATE TABLE refresh_tokens (
+    token_id  bytea  PRIMARY KEY,
+    user_id   text   NOT NULL,
+    device_id text   NOT NULL,
+    created   bigint NOT NULL,
+    expires   bigint,
+    successor bytea                                        -- set once used; it still works until the successor is used
+);
+CREATE INDEX refresh_tokens_of_device ON refresh_tokens (user_id, device_id);
+
+CREATE TABLE login_tokens (
+    token_id bytea  PRIMARY KEY,
+    user_id  text   NOT NULL,
+    expires  bigint NOT NULL
+);
+
+CREATE TABLE openid_tokens (
+    token_id bytea  PRIMARY KEY,
+    user_id  text   NOT NULL,
+    expires  bigint NOT NULL
+);
+
+CREATE TABLE registration_tokens (
+    token       text   PRIMARY KEY,
+    uses_allowed integer,
+    completed   integer NOT NULL DEFAULT 0,
+    expires     bigint
+);
+
+CREATE TABLE uia_sessions (
+    session   text   PRIMARY KEY,
+    purpose   text   NOT NULL,                             -- user, method, path and the digest of the first body
+    body      bytea  NOT NULL,
+    completed text[] NOT NULL DEFAULT '{}',
+    facts     bytea  NOT NULL DEFAULT '{}',                -- what stages established, JSON
+    created   bigint NOT NULL
+);
+
+-- ── directory ──
+
+CREATE TABLE aliases (
+    alias   text   PRIMARY KEY,
+    room_id text   NOT NULL,
+    creator text   NOT NULL,
+    created bigint NOT NULL
+);
+CREATE INDEX aliases_of_room ON aliases (room_id);
+
+CREATE TABLE published_rooms (
+    room_id text PRIMARY KEY,
+    network text NOT NULL DEFAULT ''
+);
+
+-- ── devices' keys and messages ──
+
+CREATE TABLE device_keys (
+    user_id   text  NOT NULL,
+    device_id text  NOT NULL,
+    json      bytea NOT NULL,
+    PRIMARY KEY (user_id, device_id)
+);
+
+CREATE TABLE one_time_keys (
+    number    bigint GENERATED ALWAYS AS IDENTITY,         -- handed out in the order of upload
+    user_id   text  NOT NULL,
+    device_id text  NOT NULL,
+    algorithm text  NOT NULL,
+    key_id    text  NOT NULL,
+    json      bytea NOT NULL,
+    PRIMARY KEY (user_id, device_id, algorithm, key_id)
+);
+CREATE INDEX one_time_keys_in_order ON one_time_keys (user_id, device_id, algorithm, number);
+
+CREATE TABLE fallback_keys (
+    user_id   text    NOT NULL,
+    device_id text    NOT NULL,
+    algorithm text    NOT NULL,
+    key_id    text    NOT NULL,
+    used      boolean NOT NULL DEFAULT false,
+    json      bytea   NOT NULL,
+    PRIMARY KEY (user_id, device_id, algorithm)
+);
+
+CREATE TABLE cross_signing_keys (
+    user_id text  NOT NULL,
+    usage   text  NOT NULL,                                -- master, self_signing, user_signing
+    json    bytea NOT NULL,
+    PRIMARY KEY (user_id, usage)
+);
+
+CREATE TABLE key_signatures (
+    signer     text NOT NULL,
+    signer_key text NOT NULL,
+    target     text NOT NULL,                              -- user
+    target_key text NOT NULL,                              -- device ID or public key
+    signature  text NOT NULL,
+    PRIMARY KEY (target, target_key, signer, signer_key)
+);
+
+CREATE TABLE device_list_changes (
+    position bigint NOT NULL,
+    user_id  text   PRIMARY KEY
+);
+CREATE INDEX device_list_changes_by_position ON device_list_changes (position);
+
+CREATE TABLE to_device (
+    position  bigint NOT NULL,
+    user_id   text   NOT NULL,
+    device_id text   NOT NULL,
+    json      bytea  NOT NULL,                             -- the event as /sync shows it
+    PRIMARY KEY (user_id, device_id, position)
+);
+
+CREATE TABLE to_device_txns (
+    digest bytea  PRIMARY KEY,
+    at     bigint NOT NULL
+);
+
+CREATE TABLE key_backups (
+    user_id   text    NOT NULL,
+    version   bigint  NOT NULL,
+    algorithm text    NOT NULL,
+    auth_data bytea   NOT NULL,
+    etag      bigint  NOT NULL DEFAULT 0,
+    deleted   boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (user_id, version)
+);
+
+CREATE TABLE key_backup_sessions (
+    user_id             text    NOT NULL,
+    version             bigint  NOT NULL,
+    room_id             text    NOT NULL,
+    session_id          text    NOT NULL,
+    is_verified         boolean NOT NULL,
+    first_message_index bigint  NOT NULL,
+    forwarded_count     bigint  NOT NULL,
+    session_data        bytea   NOT NULL,
+    PRIMARY KEY (user_id, version, room_id, session_id)
+);
+
+-- ── media ──
+
+CREATE TABLE media (
+    media_id     text    PRIMARY KEY,
+    user_id      text    NOT NULL,
+    created      bigint  NOT NULL,
+    size         bigint,                                   -- NULL: created, not uploaded yet
+    content_type text,
+    file_name    text,
+    digest       bytea                                     -- SHA-256 of the bytes: the blob's name
+);
+CREATE INDEX media_by_digest ON media (digest);
+
+CREATE TABLE thumbnails (
+    media_id     text    NOT NULL,
+    width        integer NOT NULL,
+    height       integer NOT NULL,
+    method       text    NOT NULL,
+    animated     boolean NOT NULL,
+    content_type text    NOT NULL,
+    size         bigint  NOT NULL,
+    digest       bytea   NOT NULL,
+    PRIMARY KEY (media_id, width, height, method, animated)
+);

@@ -1,0 +1,54 @@
+"""Topics: the short names under which waiting readers are told "look again".
+
+A topic is a letter and an ID. It carries no data that matters: a lost or doubled one does no harm.
+"""
+
+from __future__ import annotations
+
+ROOM, RECEIPTS, ACCOUNT_DATA, TO_DEVICE, DEVICE_LISTS, USER, LOGINS = "e", "r", "a", "d", "k", "u", "t"
+TYPING, PRESENCE = "y", "p"
+
+
+def room(room_id: str) -> str:
+    """Events of the room: its timeline or its state."""
+    return ROOM + room_id
+
+
+def receipts(room_id: str) -> str:
+    """Receipts in the room."""
+    return RECEIPTS + room_id
+
+
+def account_data(user_id: str) -> str:
+    """Account data, tags and push rules of the user."""
+    return ACCOUNT_DATA + user_id
+
+
+def to_device(user_id: str) -> str:
+    """Messages to devices of the user."""
+    return TO_DEVICE + user_id
+
+
+def device_lists(room_or_user: str) -> str:
+    """The devices of somebody in the room (or of the user) have changed."""
+    return DEVICE_LISTS + room_or_user
+
+
+def user(user_id: str) -> str:
+    """The user's own memberships, or the number of keys that the user's devices have left."""
+    return USER + user_id
+
+
+def typing(room_id: str) -> str:
+    """Who types in the room; numbered by the ephemeral counter, not by the journal."""
+    return TYPING + room_id
+
+
+def presence(user_id: str) -> str:
+    """The user's presence; numbered by the ephemeral counter, not by the journal."""
+    return PRESENCE + user_id
+
+
+def logins(user_id: str) -> str:
+    """Access tokens of the user have died, or what the account may do has changed."""
+    return LOGINS + user_id

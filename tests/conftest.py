@@ -1,0 +1,6 @@
+"""What every test can ask for."""
+
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.redis",
+]

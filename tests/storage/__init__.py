@@ -1,0 +1,1 @@
+"""The journal, the statements and the schema, on a real PostgreSQL."""
