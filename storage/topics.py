@@ -7,6 +7,8 @@ from __future__ import annotations
 
 ROOM, RECEIPTS, ACCOUNT_DATA, TO_DEVICE, DEVICE_LISTS, USER, LOGINS = "e", "r", "a", "d", "k", "u", "t"
 TYPING, PRESENCE = "y", "p"
+OWN_RECEIPTS = "o"
+PUSH_RULES, UNREAD = "n", "c"
 
 
 def room(room_id: str) -> str:
@@ -17,6 +19,11 @@ def room(room_id: str) -> str:
 def receipts(room_id: str) -> str:
     """Receipts in the room."""
     return RECEIPTS + room_id
+
+
+def own_receipts(user_id: str, room_id: str) -> str:
+    """A private receipt of the user in the room, which concerns nobody else; neither ID contains a NUL."""
+    return f"{OWN_RECEIPTS}{user_id}\0{room_id}"
 
 
 def account_data(user_id: str) -> str:
@@ -52,3 +59,13 @@ def presence(user_id: str) -> str:
 def logins(user_id: str) -> str:
     """Access tokens of the user have died, or what the account may do has changed."""
     return LOGINS + user_id
+
+
+def push_rules(user_id: str) -> str:
+    """The user's push rules."""
+    return PUSH_RULES + user_id
+
+
+def unread(user_id: str) -> str:
+    """What the user has read: a receipt of the user's has moved."""
+    return UNREAD + user_id

@@ -67,9 +67,10 @@ def reachable(binaries: Binaries, account: Account) -> Binaries:
     copy = CACHE / f"postgresql-{binaries.version}"
     if not copy.exists():
         _copy(binaries.root, copy)
-    if not account.reaches(copy / "bin" / "postgres"):
+    copied = Binaries(copy / WHEEL / binaries.root.name, binaries.version)
+    if not account.reaches(Path(copied.program("postgres"))):
         raise EmbeddedPostgresError(f"PostgreSQL's account (uid {account.uid}) cannot reach {copy}.")
-    return Binaries(copy, binaries.version)
+    return copied
 
 
 def _version(root: Path) -> str:
@@ -83,11 +84,17 @@ def _version(root: Path) -> str:
 
 
 def _copy(root: Path, target: Path) -> None:
-    """The programs, at once or not at all: two servers may start at the same time."""
+    """The programs, and the libraries that the wheel keeps beside them; at once or not at all, as two servers may
+    start at the same time.
+    """
     fresh = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
-    for part in ("bin", "lib", "share"):
-        shutil.copytree(root / part, fresh / part, symlinks=True)
+    libraries = root.parent.with_name(f"{WHEEL}.libs")
+    shutil.copytree(
+        root, fresh / WHEEL / root.name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
+    )
+    if libraries.exists():
+        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
     for path in (fresh.parent, fresh, *fresh.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)

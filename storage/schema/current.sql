@@ -62,6 +62,7 @@ CREATE UNIQUE INDEX events_by_position ON events (position);
 CREATE INDEX events_of_room ON events (room_id, position) WHERE standing <= 1;
 CREATE UNIQUE INDEX events_by_txn ON events (txn_digest) WHERE txn_digest IS NOT NULL;
 CREATE INDEX events_redacted ON events (room_id, position) WHERE redacted_by IS NOT NULL AND counts;
+CREATE INDEX events_highlighting ON events (room_id, position) WHERE highlights_all;
 CREATE INDEX events_by_time ON events USING brin (origin_server_ts);
 
 -- Events that the timeline refers to and that we do not have.
@@ -174,13 +175,22 @@ CREATE INDEX receipts_by_position ON receipts (room_id, position);
 -- Only where what an event means for a user differs from what the default push rules say for everybody.
 CREATE TABLE unread_exceptions (
     position  bigint   NOT NULL,
-    notify    smallint NOT NULL,                           -- +1 or -1 or 0 against the room's tally
-    highlight smallint NOT NULL,
+    notify    smallint NOT NULL,                           -- +1 or -1 or 0 against the event's `counts`
+    highlight smallint NOT NULL,                           -- the same against its `highlights_all`
     room_id   text     NOT NULL,
     user_id   text     NOT NULL,
-    root      text     NOT NULL DEFAULT '',                -- the thread, '' for main
     PRIMARY KEY (user_id, room_id, position)
 );
+CREATE INDEX unread_exceptions_of_event ON unread_exceptions (position);
+
+-- The last event that a user of ours has sent to the main timeline of a room ('') or to a thread: it is read up to there.
+CREATE TABLE last_sent (
+    position bigint NOT NULL,
+    room_id  text   NOT NULL,
+    user_id  text   NOT NULL,
+    root     text   NOT NULL,
+    PRIMARY KEY (user_id, room_id, root)
+) WITH (fillfactor = 70);
 
 CREATE TABLE account_data (
     position bigint NOT NULL,
@@ -202,9 +212,12 @@ CREATE TABLE filters (
 );
 
 CREATE TABLE push_rules (
-    user_id text   PRIMARY KEY,
-    rules   bytea  NOT NULL                                -- JSON: the user's own rules and changes to the default ones
+    position bigint  NOT NULL,
+    special  boolean NOT NULL,                             -- some room calls for evaluating the rules for each event
+    user_id  text    PRIMARY KEY,
+    rules    bytea   NOT NULL                              -- JSON: the user's own rules and changes to the default ones
 );
+CREATE INDEX push_rules_special ON push_rules (user_id) WHERE special;
 
 CREATE TABLE pushers (
     user_id   text   NOT NULL,
@@ -215,6 +228,7 @@ CREATE TABLE pushers (
     json      bytea  NOT NULL,
     PRIMARY KEY (user_id, app_id, pushkey)
 );
+CREATE INDEX pushers_by_key ON pushers (app_id, pushkey);
 
 -- ── accounts ──
 
@@ -364,6 +378,14 @@ CREATE TABLE device_list_changes (
 );
 CREATE INDEX device_list_changes_by_position ON device_list_changes (position);
 
+-- Whose master keys a user has signed: only the signer is told.
+CREATE TABLE user_signature_changes (
+    position bigint NOT NULL,
+    signer   text   NOT NULL,
+    target   text   NOT NULL,
+    PRIMARY KEY (signer, target)
+);
+
 CREATE TABLE to_device (
     position  bigint NOT NULL,
     user_id   text   NOT NULL,
@@ -376,6 +398,7 @@ CREATE TABLE to_device_txns (
     digest bytea  PRIMARY KEY,
     at     bigint NOT NULL
 );
+CREATE INDEX to_device_txns_by_time ON to_device_txns USING brin (at);
 
 CREATE TABLE key_backups (
     user_id   text    NOT NULL,

@@ -1,0 +1,18 @@
+"""The end of an account (§Legacy API, «Account deactivation»)."""
+
+from client_api import AnyonesCall
+from client_api.interactive import operation_of
+from services.accounts.change_password import confirmed_user
+from services.accounts.deactivate import deactivate
+from web.endpoint import LOGIN, Auth, endpoint
+from web.reply import Json
+
+
+@endpoint("POST", "/_matrix/client/v3/account/deactivate", auth=Auth.OPTIONAL, limit=LOGIN)
+async def deactivate_account(call: AnyonesCall) -> Json:
+    """Nobody can log in any more, and nobody will ever have the name again."""
+    erase = call.flag("erase", False)
+    user_id = await confirmed_user(call.tenant, call.requester, operation_of(call))
+    await deactivate(call.tenant, user_id, erase=erase)
+    # «This must be success if the homeserver has no identifiers to unbind for the user.»
+    return {"id_server_unbind_result": "success"}

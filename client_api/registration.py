@@ -1,0 +1,78 @@
+"""Making an account (§Legacy API, «Account registration»)."""
+
+from typing import Any
+
+from client_api import AnonymousCall
+from client_api.interactive import operation_of
+from client_api.session_reply import session_json, wish_of
+from protocol.ids import UserID
+from protocol.matrix_error import Forbidden, InvalidParam, MissingToken
+from services.accounts.begin import Wish, begin_session, check_device_id
+from services.accounts.login import appservice_of
+from services.accounts.register import (
+    Registration,
+    check_available,
+    register_for_appservice,
+    register_guest,
+    register_user,
+)
+from services.accounts.registration_tokens import is_valid
+from services.settings import RegistrationMode
+from web.endpoint import GENERAL, REGISTRATION, Auth, endpoint
+from web.reply import Json
+
+APPSERVICE = "m.login.application_service"
+
+
+@endpoint("POST", "/_matrix/client/v3/register", auth=Auth.NONE, limit=REGISTRATION)
+async def register(call: AnonymousCall) -> Json:
+    """The new user, logged in unless that is inhibited."""
+    kind = call.query_text("kind", "user")
+    if kind not in ("user", "guest"):
+        raise InvalidParam("kind must be user or guest")
+    wish = wish_of(call)
+    check_device_id(wish.device_id)
+    if kind == "guest":
+        # «A guest has no password and cannot log in again»; its device is always a new one.
+        return await _answer(call, await register_guest(call.tenant), Wish(display_name=wish.display_name))
+    return await _answer(call, await _register(call), wish)
+
+
+async def _register(call: AnonymousCall) -> UserID:
+    username = call.text("username", None)
+    if call.text("type", None) == APPSERVICE:
+        token = call.access_token()
+        if token is None:
+            raise MissingToken
+        return await register_for_appservice(call.tenant, appservice_of(call.tenant, token), username)
+    wanted = Registration(username, call.text("password", None))
+    return await register_user(call.tenant, wanted, operation_of(call))
+
+
+async def _answer(call: AnonymousCall, user_id: UserID, wish: Wish) -> Json:
+    said: dict[str, Any] = {"user_id": user_id}
+    if not call.flag("inhibit_login", False):
+        said = session_json(await begin_session(call.tenant, user_id, wish))
+    return said
+
+
+@endpoint("GET", "/_matrix/client/v3/register/available", auth=Auth.NONE, limit=GENERAL)
+async def check_username_availability(call: AnonymousCall) -> Json:
+    """Always true: a name that cannot be had is an error."""
+    if call.tenant.settings.registration.mode is RegistrationMode.CLOSED:
+        raise Forbidden("Registration is closed")
+    await check_available(call.tenant, call.query_text("username"))
+    return {"available": True}
+
+
+@endpoint(
+    "GET",
+    "/_matrix/client/v1/register/m.login.registration_token/validity",
+    auth=Auth.NONE,
+    limit=REGISTRATION,
+)
+async def registration_token_validity(call: AnonymousCall) -> Json:
+    """Whether somebody could register with the token now."""
+    if call.tenant.settings.registration.mode is RegistrationMode.CLOSED:
+        raise Forbidden("Registration is closed")
+    return {"valid": await is_valid(call.tenant, call.query_text("token"))}

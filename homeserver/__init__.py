@@ -1,0 +1,1 @@
+"""The assembly: configuration, command line, and the putting together of all parts."""

@@ -1,0 +1,191 @@
+"""Puts a tenant together from its plan and what the process offers, and takes it apart again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from homeserver.appservices import load_appservices
+from homeserver.keys import signing_key
+from homeserver.tenants import TenantPlan
+from protocol.ids import ServerName
+from services.observations import BackgroundFailure, Observation
+from services.ports import NoRemotes
+from services.rooms.head import Heads
+from services.rooms.tail import Tails
+from services.sync.listener import Listeners
+from services.tenant import Clock, Compute, Random, Tenant
+from storage.blobs import FolderBlobs
+from storage.database import Database
+from storage.feed import Feed, Subscriber
+from storage.journal import Journal, Note
+from storage.redis.connection import RedisCorner
+from storage.redis.ephemeral import Ephemeral, LocalEphemeral
+from storage.redis.limits import Limits, LocalLimits, RedisLimits
+from storage.redis.shared_ephemeral import RedisEphemeral
+from storage.redis.wakeups import LocalWakeups, RedisWakeups, Wakeups
+from storage.schema.migrate import migrate
+
+LOOK_AGAIN = 5.0
+"""Seconds after which a process looks for commits of others, should every wake-up have been lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the process offers to all its tenants."""
+
+    database: Mapping[str, Any]
+    """What asyncpg.connect takes: a `dsn`, or a `host`, `user` and `database`."""
+    connections: int
+    redis_url: str | None
+    clock: Clock
+    random: Random
+    compute: Compute
+    observe: Callable[[str, Observation], None]
+    """Told of what happened, and to which tenant."""
+
+
+@asynccontextmanager
+async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
+    """A tenant on an up-to-date schema, hearing of every commit; at the end all that waits is written first.
+
+    Raises KeyFileError, RegistrationError, NewerSchema or what asyncpg raises when there is no database.
+    """
+    name = plan.settings.server_name
+
+    def observe(observation: Observation) -> None:
+        platform.observe(name, observation)
+
+    key = signing_key(plan.key_file, platform.random)
+    appservices = load_appservices(plan.settings.appservice_files, name)
+    plan.settings.media.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await migrate_schema(platform.database, plan.schema)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(dict(platform.database), plan.schema, platform.connections)
+        stack.push_async_callback(database.close)
+        wakeups, ephemeral, limits = await _shared(stack, plan, platform, observe)
+        feed = Feed(database)
+        await feed.start()
+        stack.push_async_callback(feed.stop)
+        journal = Journal(database, _teller(feed, wakeups))
+        stack.push_async_callback(journal.flushed)
+        tenant = Tenant(
+            name=ServerName(name),
+            settings=plan.settings,
+            signing_key=key,
+            database=database,
+            journal=journal,
+            feed=feed,
+            wakeups=wakeups,
+            ephemeral=ephemeral,
+            limits=limits,
+            remotes=NoRemotes(),
+            blobs=FolderBlobs(plan.settings.media.folder),
+            clock=platform.clock,
+            random=platform.random,
+            compute=platform.compute,
+            observe=observe,
+            heads=Heads(database),
+            tails=Tails(database),
+            listeners=Listeners(database, feed, ephemeral, platform.clock),
+            appservices=appservices,
+        )
+        _subscribe(tenant)
+        await _hear_of_others(stack, tenant, platform.redis_url is not None)
+        yield tenant
+
+
+async def migrate_schema(database: Mapping[str, Any], schema: str) -> list[str]:
+    """Brings the schema up to date; the names of the steps that were taken."""
+    connection = await asyncpg.connect(**database)
+    try:
+        return await migrate(connection, schema)
+    finally:
+        await connection.close()
+
+
+async def _shared(
+    stack: AsyncExitStack, plan: TenantPlan, platform: Platform, observe: Callable[[Observation], None]
+) -> tuple[Wakeups, Ephemeral, Limits]:
+    """What processes share: through Redis, or, in a single process, in memory."""
+    wakeups: Wakeups
+    ephemeral: Ephemeral
+    limits: Limits
+    if platform.redis_url is None:
+        wakeups, ephemeral, limits = LocalWakeups(), LocalEphemeral(platform.clock), LocalLimits()
+    else:
+
+        def report(what: str, error: BaseException) -> None:
+            observe(BackgroundFailure(what, error))
+
+        process = platform.random.token(12)
+        corner = RedisCorner.open(platform.redis_url, plan.schema, process, report)
+        stack.push_async_callback(corner.close)
+        wakeups, ephemeral = RedisWakeups(corner), RedisEphemeral(corner, platform.clock)
+        limits = RedisLimits(corner)
+    stack.push_async_callback(wakeups.stop)
+    await ephemeral.start()
+    stack.push_async_callback(ephemeral.stop)
+    await limits.start()
+    stack.push_async_callback(limits.stop)
+    return wakeups, ephemeral, limits
+
+
+def _teller(feed: Feed, wakeups: Wakeups) -> Callable[[Note], Any]:
+    """What the journal calls after each commit: first this process hears of it, then the others."""
+
+    async def tell(note: Note) -> None:
+        feed.arrived(note)
+        await wakeups.publish(note)
+
+    return tell
+
+
+def _subscribe(tenant: Tenant) -> None:
+    """Caches first, then those who wait: whoever is woken finds the caches at least as new as the news."""
+    for memory in (tenant.logins, tenant.evaluators, tenant.counts):
+        memory.listen(tenant.feed)
+    for cache in (tenant.heads, tenant.tails, tenant.listeners):
+        tenant.feed.subscribe(Subscriber(cache.told, cache.reset))
+    tenant.ephemeral.subscribe(tenant.listeners.told_ephemeral)
+
+
+async def _hear_of_others(stack: AsyncExitStack, tenant: Tenant, shared: bool) -> None:
+    """Wake-ups of other processes reach the feed; it looks by itself from time to time, should they be lost."""
+    looking: set[asyncio.Task[None]] = set()
+
+    def lost() -> None:
+        task = asyncio.create_task(_look(tenant))
+        looking.add(task)
+        task.add_done_callback(looking.discard)
+
+    tenant.wakeups.subscribe(tenant.feed.arrived, lost)
+    await tenant.wakeups.start()
+    if shared:
+        task = asyncio.create_task(
+            _look_again_and_again(tenant), name="looking for commits of other processes"
+        )
+        stack.push_async_callback(_cancelled, task)
+
+
+async def _look_again_and_again(tenant: Tenant) -> None:
+    while True:
+        await asyncio.sleep(LOOK_AGAIN)
+        await _look(tenant)
+
+
+async def _look(tenant: Tenant) -> None:
+    try:
+        await tenant.feed.look()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        tenant.observe(BackgroundFailure("looking for commits of other processes", error))
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

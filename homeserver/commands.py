@@ -1,0 +1,63 @@
+"""The commands beside `serve`: short jobs on a server's data, whether it runs or not."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from homeserver.assemble import migrate_schema, opened
+from homeserver.config import Config
+from homeserver.metrics import Metrics
+from homeserver.routes import all_endpoints, table
+from homeserver.run import database_beside_server, planned, platform
+from homeserver.tenants import plans
+from protocol.matrix_error import MatrixError
+from services.accounts.create import create_account
+
+
+class CommandError(Exception):
+    """The command cannot be done; the text says why."""
+
+
+async def user_add(config: Config, options: argparse.Namespace) -> None:
+    """Makes an account; raises CommandError when the name is taken, not a name, or the password is too short."""
+    password = _password(options)
+    async with AsyncExitStack() as stack:
+        where = await stack.enter_async_context(database_beside_server(config))
+        offered = await stack.enter_async_context(platform(config, where, Metrics()))
+        tenant = await stack.enter_async_context(opened(planned(config, options.tenant), offered))
+        try:
+            user_id = await create_account(tenant, options.name, password, is_admin=options.admin)
+        except MatrixError as error:
+            raise CommandError(str(error)) from None
+    print(f"{user_id} is there{', an administrator' if options.admin else ''}.")
+
+
+async def migrate(config: Config) -> None:
+    """Brings the schemas of all tenants up to date."""
+    async with database_beside_server(config) as where:
+        for plan in plans(config):
+            steps = await migrate_schema(where, plan.schema)
+            print(f"{plan.settings.server_name}: {', '.join(steps) or 'up to date'}")
+
+
+def routes() -> str:
+    """The table of endpoints."""
+    return table(all_endpoints())
+
+
+def _password(options: argparse.Namespace) -> str:
+    if options.password_file == "-":
+        password = sys.stdin.readline().rstrip("\n")
+    elif options.password_file is not None:
+        password = Path(options.password_file).read_text().rstrip("\n")
+    else:
+        password = getpass.getpass(f"Password of {options.name}: ")
+        if getpass.getpass("Again: ") != password:
+            raise CommandError("the passwords are not the same")
+    if not password:
+        raise CommandError("the password is empty")
+    return password

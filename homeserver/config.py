@@ -1,0 +1,319 @@
+"""Every setting: its name, its kind, its default, and a sentence. `config.sample.yaml` is made from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from homeserver.config_kinds import (
+    BOOLEAN,
+    DURATION,
+    NETWORK,
+    PATH,
+    RATE,
+    ROOM_VERSION,
+    SERVER_NAME,
+    SIZE,
+    TEXT,
+    choice,
+    url,
+    whole,
+)
+from homeserver.config_schema import Listed, setting
+from services.settings import (
+    MIB,
+    RATE_LIMITS,
+    SECOND,
+    Accounts,
+    Passwords,
+    RateLimit,
+    RegistrationMode,
+)
+
+WEB_URL = url("http", "https")
+PORT = whole(0, 65_535)
+PASSWORDS, ACCOUNTS = Passwords(), Accounts()
+
+
+class Api(Enum):
+    """A group of endpoints that a listener may serve."""
+
+    CLIENT = "client"
+    FEDERATION = "federation"
+    MEDIA = "media"
+    ADMIN = "admin"
+    METRICS = "metrics"
+
+
+class LogFormat(Enum):
+    """How a log line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(Enum):
+    """How little may matter and still be logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerConfig:
+    """One port, with or without TLS."""
+
+    address: str = setting(TEXT, "The address to listen on; 0.0.0.0 or :: for all.", "127.0.0.1")
+    port: int = setting(PORT, "The port; 0 for any that is free.", 8008)
+    tls_certificate: Path | None = setting(
+        PATH, "A PEM file with the certificate and its chain; plain HTTP without.", None, optional=True
+    )
+    tls_key: Path | None = setting(PATH, "A PEM file with the certificate's key.", None, optional=True)
+    behind_proxy: bool = setting(
+        BOOLEAN,
+        "Whether a proxy names the client's address in X-Forwarded-For; true only if nobody gets past the proxy.",
+        False,
+    )
+    apis: tuple[Api, ...] = setting(
+        Listed(choice(Api)),
+        "What is served here: client, federation, media, admin, metrics (/_hearth/metrics).",
+        (Api.CLIENT, Api.FEDERATION, Api.MEDIA, Api.ADMIN),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Where PostgreSQL is."""
+
+    url: str | None = setting(
+        url("postgresql", "postgres"),
+        "A PostgreSQL 14 or later; without, one of our own runs in the data folder.",
+        None,
+        optional=True,
+        example="postgresql://hearth:password@db.example.org/hearth",
+    )
+    connections: int = setting(whole(2, 1000), "At most so many connections a tenant and process.", 10)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisConfig:
+    """Where Redis is."""
+
+    url: str | None = setting(
+        url("redis", "rediss", "unix"),
+        "Needed as soon as several processes serve one database; one alone needs none.",
+        None,
+        optional=True,
+        example="redis://localhost:6379/0",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """A document to agree to."""
+
+    name: str = setting(TEXT, "What the document is called.")
+    url: str = setting(WEB_URL, "Where it can be read.")
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationConfig:
+    """Who may make an account."""
+
+    mode: RegistrationMode = setting(
+        choice(RegistrationMode),
+        "open: everybody; token: who has one; closed: nobody.",
+        RegistrationMode.CLOSED,
+    )
+    tokens: tuple[str, ...] = setting(
+        Listed(TEXT), "Tokens that are good for an account, any number of times.", ()
+    )
+    shared_secret: str | None = setting(
+        TEXT, "Provisioning tools that know it may make accounts, administrators too.", None, optional=True
+    )
+    guests: bool = setting(BOOLEAN, "Whether there are guests, who need no account.", False)
+    terms: tuple[PolicyConfig, ...] = setting(
+        Listed(PolicyConfig), "Documents that whoever makes an account must agree to.", ()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordsConfig:
+    """What a password hash (Argon2id) costs; the defaults are OWASP's."""
+
+    time_cost: int = setting(whole(1, 100), "Passes over the memory.", PASSWORDS.time_cost)
+    memory: int = setting(SIZE, "Memory a hash.", PASSWORDS.memory_kib * 1024)
+    parallelism: int = setting(whole(1, 64), "Lanes.", PASSWORDS.parallelism)
+    minimum_length: int = setting(whole(1, 512), "Shorter passwords are refused.", PASSWORDS.minimum_length)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsConfig:
+    """How long a login is good for."""
+
+    token_lifetime: int | None = setting(
+        DURATION, "Of access tokens of clients that do not refresh; null: for ever.", None, optional=True,
+        example="30d",
+    )  # fmt: skip
+    refreshable_token_lifetime: int = setting(
+        DURATION, "Of access tokens of clients that refresh.", ACCOUNTS.refreshable_token_lifetime
+    )
+    refresh_token_lifetime: int | None = setting(
+        DURATION, "Of refresh tokens that are not used; null: for ever.", None, optional=True, example="90d"
+    )
+    login_token_lifetime: int = setting(
+        DURATION, "Of tokens with which a second device logs in.", ACCOUNTS.login_token_lifetime
+    )
+    uia_lifetime: int = setting(
+        DURATION, "Of an interactive authentication that was begun.", ACCOUNTS.uia_lifetime
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BucketConfig:
+    """So many at once, then so many a second."""
+
+    per_second: float = setting(RATE, "Requests a second, in the long run.", 20.0)
+    burst: int = setting(whole(1), "Requests at once.", 100)
+
+
+def _bucket(name: str, sentence: str) -> BucketConfig:
+    limit: RateLimit = RATE_LIMITS[name]
+    bucket: BucketConfig = setting(BucketConfig, sentence, BucketConfig(limit.per_second, limit.burst))
+    return bucket
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitsConfig:
+    """How far a user, or an address that is not logged in, is held back."""
+
+    enabled: bool = setting(BOOLEAN, "false for load tests and closed networks.", True)
+    general: BucketConfig = _bucket("general", "What has no class of its own.")
+    messages: BucketConfig = _bucket("messages", "Sending events.")
+    ephemeral: BucketConfig = _bucket("ephemeral", "Typing, receipts, presence.")
+    keys: BucketConfig = _bucket("keys", "Encryption keys.")
+    login: BucketConfig = _bucket("login", "Logging in.")
+    registration: BucketConfig = _bucket("registration", "Making accounts.")
+    joins: BucketConfig = _bucket("joins", "Making and joining rooms.")
+    invites: BucketConfig = _bucket("invites", "Inviting others.")
+    media: BucketConfig = _bucket("media", "Uploads and downloads.")
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsConfig:
+    """Rooms that are made here."""
+
+    default_version: str = setting(ROOM_VERSION, "The version of rooms whose maker names none.", "12")
+
+
+@dataclass(frozen=True, slots=True)
+class FederationConfig:
+    """Other servers."""
+
+    enabled: bool = setting(BOOLEAN, "Whether this server speaks with others.", True)
+    ca_file: Path | None = setting(
+        PATH, "A PEM file of certificate authorities to trust besides the system's.", None, optional=True
+    )
+    allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        Listed(NETWORK), "Private networks in which servers may be asked; others are never.", ()
+    )
+    verify_certificates: bool = setting(
+        BOOLEAN, "false only in tests: anybody can pretend to be anybody.", True
+    )
+    timeout: int = setting(DURATION, "How long an answer is waited for.", 60 * SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    """Uploads."""
+
+    max_upload: int = setting(SIZE, "The largest file that may be uploaded.", 50 * MIB)
+    max_pixels: int = setting(whole(1), "Images with more pixels get no thumbnail.", 32 * MIB)
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceConfig:
+    """Who is online."""
+
+    enabled: bool = setting(BOOLEAN, "Whether users see each other's presence.", True)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """What is told on standard error."""
+
+    format: LogFormat = setting(choice(LogFormat), "text for people, json for machines.", LogFormat.TEXT)
+    level: LogLevel = setting(choice(LogLevel), "debug, info, warning or error.", LogLevel.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantConfig:
+    """One of several servers in this process; what is not said here is as said for all."""
+
+    server_name: str = setting(SERVER_NAME, "The name that its users' IDs end with; never changes.")
+    public_base_url: str | None = setting(WEB_URL, "As above, for this one.", None, optional=True)
+    schema: str | None = setting(
+        TEXT, "Its PostgreSQL schema; made from its name when not said.", None, optional=True
+    )
+    signing_key: Path | None = setting(
+        PATH, "Its key file; in the data folder, by its name, when not said.", None, optional=True
+    )
+    registration: RegistrationConfig | None = setting(
+        RegistrationConfig, "As above, for this one.", None, optional=True
+    )
+    appservices: tuple[Path, ...] = setting(Listed(PATH), "As above, for this one.", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings."""
+
+    server_name: str | None = setting(
+        SERVER_NAME,
+        "The name that users' IDs end with; it can never be changed. Without: localhost and the first port.",
+        None,
+        optional=True,
+        example="example.org",
+    )
+    public_base_url: str | None = setting(
+        WEB_URL,
+        "Where clients reach this server. Without: made of the server name.",
+        None,
+        optional=True,
+        example="https://matrix.example.org",
+    )
+    data_folder: Path = setting(
+        PATH, "Where everything is kept that is not in a database elsewhere.", Path("data")
+    )
+    signing_key: Path | None = setting(
+        PATH, "The key file; made in the data folder when not said.", None, optional=True
+    )
+    listeners: tuple[ListenerConfig, ...] = setting(
+        Listed(ListenerConfig), "The ports that are served.", (ListenerConfig(),)
+    )
+    database: DatabaseConfig = setting(DatabaseConfig, "PostgreSQL.")
+    redis: RedisConfig = setting(RedisConfig, "Redis.")
+    registration: RegistrationConfig = setting(RegistrationConfig, "Who may make an account.")
+    passwords: PasswordsConfig = setting(PasswordsConfig, "What a password hash (Argon2id) costs.")
+    accounts: AccountsConfig = setting(AccountsConfig, "How long a login is good for.")
+    rate_limits: RateLimitsConfig = setting(
+        RateLimitsConfig,
+        "How far users and addresses are held back: so many requests at once, then so many a second.",
+    )
+    rooms: RoomsConfig = setting(RoomsConfig, "Rooms that are made here.")
+    federation: FederationConfig = setting(FederationConfig, "Other servers.")
+    media: MediaConfig = setting(MediaConfig, "Uploads.")
+    presence: PresenceConfig = setting(PresenceConfig, "Who is online.")
+    appservices: tuple[Path, ...] = setting(
+        Listed(PATH), "Registration files of application services (bridges and bots).", ()
+    )
+    logging: LoggingConfig = setting(LoggingConfig, "What is told on standard error.")
+    tenants: tuple[TenantConfig, ...] = setting(
+        Listed(TenantConfig),
+        "Several servers in one process, chosen by Host, instead of server_name above.",
+        (),
+    )

@@ -1,0 +1,94 @@
+"""From a file, the environment and the command line to a Config, or to all mistakes at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from homeserver.config import Config
+from homeserver.config_schema import read
+from homeserver.config_source import ConfigError, Item, Problem, Source, source_of
+
+
+def load(file: Path | None, environment: Mapping[str, str], said: Mapping[str, Item] | None = None) -> Config:
+    """The settings; `said`: those of the command line, by dotted name. Raises ConfigError, all at once."""
+    source = source_of(file)
+    source.put_environment(environment)
+    for name, item in (said or {}).items():
+        source.put(tuple(name.split(".")), item)
+    problems = source.problems
+    config = read(Config, source.root, "", problems)
+    if config is not None:
+        problems += _checks(config, source)
+    if config is None or problems:
+        raise ConfigError(sorted(problems, key=_order))
+    return config
+
+
+def _order(problem: Problem) -> tuple[bool, int, str]:
+    """The file first, line by line."""
+    _, _, line = problem.place.rpartition(":")
+    return (False, int(line), "") if line.isdecimal() else (True, 0, problem.place)
+
+
+def _checks(config: Config, source: Source) -> list[Problem]:
+    """What is wrong between settings that are each right."""
+    problems = []
+    for number, listener in enumerate(config.listeners):
+        where = _place(source, "listeners", number)
+        name = f"listeners[{number + 1}]"
+        if (listener.tls_certificate is None) is not (listener.tls_key is None):
+            problems.append(Problem(where, f"{name} needs both tls_certificate and tls_key, or neither"))
+        for file in (listener.tls_certificate, listener.tls_key):
+            problems += _unreadable(file, where, name)
+        if not listener.apis:
+            problems.append(Problem(where, f"{name}.apis is empty: nothing would be served"))
+    if not config.listeners:
+        problems.append(Problem(_place(source, "listeners"), "listeners is empty: nothing would be served"))
+    problems += _twice([(e.address, e.port) for e in config.listeners if e.port], source, "listeners")
+    problems += _twice([tenant.server_name for tenant in config.tenants], source, "tenants")
+    if config.tenants and config.server_name:
+        problems.append(
+            Problem(
+                _place(source, "server_name"), "say either server_name or tenants: the one is the short form"
+            )
+        )
+    problems += _unreadable(
+        config.federation.ca_file, _place(source, "federation", "ca_file"), "federation.ca_file"
+    )
+    for number, file in enumerate(config.appservices):
+        problems += _unreadable(file, _place(source, "appservices", number), f"appservices[{number + 1}]")
+    for number, tenant in enumerate(config.tenants):
+        for file in tenant.appservices:
+            problems += _unreadable(file, _place(source, "tenants", number, "appservices"), "appservices")
+    return problems
+
+
+def _twice(values: list[Any], source: Source, name: str) -> list[Problem]:
+    counted = Counter(values)
+    return [
+        Problem(_place(source, name, number), f"{name}[{number + 1}] repeats {value!r}")
+        for number, value in enumerate(values)
+        if counted[value] > 1 and number != values.index(value)
+    ]
+
+
+def _unreadable(file: Path | None, place: str, name: str) -> list[Problem]:
+    if file is None or file.is_file():
+        return []
+    return [Problem(place, f"{name}: there is no file {file}")]
+
+
+def _place(source: Source, *path: str | int) -> str:
+    """Where a setting was said; the nearest thing around it when it was not."""
+    at = source.root
+    for step in path:
+        if isinstance(at.value, dict) and step in at.value:
+            at = at.value[str(step)]
+        elif isinstance(at.value, list) and isinstance(step, int) and step < len(at.value):
+            at = at.value[step]
+        else:
+            break
+    return at.place

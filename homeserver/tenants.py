@@ -1,0 +1,127 @@
+"""The tenants that a configuration names: for each its settings, its schema and the file of its key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from homeserver.config import Config, RateLimitsConfig, RegistrationConfig, TenantConfig
+from services.settings import (
+    RATE_LIMITS,
+    Accounts,
+    Federation,
+    Media,
+    Passwords,
+    RateLimit,
+    RateLimits,
+    Registration,
+    Settings,
+)
+
+MAX_SCHEMA = 63
+"""Bytes of a name in PostgreSQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """What one tenant is to be made of."""
+
+    settings: Settings
+    schema: str
+    key_file: Path
+
+
+def plans(config: Config) -> tuple[TenantPlan, ...]:
+    """One for each server name."""
+    return tuple(_plan(config, tenant) for tenant in config.tenants or (_only(config),))
+
+
+def schema_of(server_name: str) -> str:
+    """The schema of a server name: readable, and different for different names."""
+    readable = re.sub(r"[^a-z0-9]+", "_", server_name.lower()).strip("_")
+    digest = hashlib.sha256(server_name.encode()).hexdigest()[:8]
+    return f"hearth_{readable[: MAX_SCHEMA - len('hearth__') - len(digest)]}_{digest}"
+
+
+def media_folder(config: Config, server_name: str) -> Path:
+    """Where a tenant's media lie."""
+    return config.data_folder / "media" / _file_name(server_name)
+
+
+def _only(config: Config) -> TenantConfig:
+    """The short form's one tenant."""
+    return TenantConfig(
+        server_name=config.server_name or _of_a_trial(config.listeners[0].port),
+        public_base_url=config.public_base_url,
+        signing_key=config.signing_key,
+    )
+
+
+def _of_a_trial(port: int) -> str:
+    return f"localhost:{port}" if port else "localhost"
+
+
+def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
+    name = tenant.server_name
+    settings = Settings(
+        server_name=name,
+        public_base_url=(tenant.public_base_url or _base_url(config, name)).rstrip("/"),
+        media=Media(media_folder(config, name), config.media.max_upload, config.media.max_pixels),
+        default_room_version=config.rooms.default_version,
+        registration=_registration(tenant.registration or config.registration),
+        passwords=Passwords(
+            config.passwords.time_cost,
+            config.passwords.memory // 1024,
+            config.passwords.parallelism,
+            config.passwords.minimum_length,
+        ),
+        accounts=Accounts(
+            config.accounts.token_lifetime,
+            config.accounts.refreshable_token_lifetime,
+            config.accounts.refresh_token_lifetime,
+            config.accounts.login_token_lifetime,
+            config.accounts.uia_lifetime,
+        ),
+        rate_limits=_rate_limits(config.rate_limits),
+        federation=Federation(
+            config.federation.enabled,
+            config.federation.ca_file,
+            config.federation.allowed_private_networks,
+            config.federation.verify_certificates,
+            config.federation.timeout,
+        ),
+        presence_enabled=config.presence.enabled,
+        appservice_files=(*config.appservices, *tenant.appservices),
+    )
+    key_file = tenant.signing_key or config.data_folder / "keys" / f"{_file_name(name)}.key"
+    return TenantPlan(settings, tenant.schema or schema_of(name), key_file)
+
+
+def _registration(config: RegistrationConfig) -> Registration:
+    return Registration(
+        config.mode,
+        frozenset(config.tokens),
+        config.shared_secret,
+        config.guests,
+        MappingProxyType({policy.name: policy.url for policy in config.terms}),
+    )
+
+
+def _rate_limits(config: RateLimitsConfig) -> RateLimits:
+    buckets = {name: getattr(config, name) for name in RATE_LIMITS}
+    limits = {name: RateLimit(bucket.per_second, bucket.burst) for name, bucket in buckets.items()}
+    return RateLimits(config.enabled, MappingProxyType(limits))
+
+
+def _base_url(config: Config, server_name: str) -> str:
+    """A guess: TLS, but for a trial on this very machine without a certificate."""
+    with_tls = any(listener.tls_certificate for listener in config.listeners)
+    local = re.fullmatch(r"(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])(:\d+)?", server_name)
+    return f"{'http' if local and not with_tls else 'https'}://{server_name}"
+
+
+def _file_name(server_name: str) -> str:
+    return server_name.replace(":", "_").replace("[", "").replace("]", "")

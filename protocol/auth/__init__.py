@@ -1,0 +1,1 @@
+"""The authorisation rules (§Authorisation rules of each room version)."""

@@ -1,0 +1,1 @@
+"""The push gateway: takes notifications over HTTP and hands them to the platforms' push services."""

@@ -1,0 +1,1 @@
+"""What a homeserver does: rooms, sync, accounts, keys and push, over storage and protocol only."""

@@ -1,0 +1,70 @@
+"""Makes accounts, for whoever has decided that one may be made."""
+
+from __future__ import annotations
+
+from protocol.ids import UserID
+from protocol.matrix_error import Forbidden, UserInUse
+from services.accounts.names import new_user_id
+from services.accounts.passwords import check_strength, hash_password
+from services.appservices.registry import Appservice
+from services.tenant import Tenant
+from storage.accounts import Account, get_account, insert_account, use_registration_token
+from storage.database import Tx
+
+GENERATED_LENGTH = 12
+
+
+async def create_account(
+    tenant: Tenant,
+    localpart: str | None,
+    password: str | None,
+    *,
+    is_admin: bool = False,
+    is_guest: bool = False,
+    appservice: Appservice | None = None,
+    registration_token: str | None = None,
+) -> UserID:
+    """The new user; without a localpart one is made up, without a password nobody can log in with one.
+
+    Raises InvalidUsername, Exclusive, UserInUse, WeakPassword, or Forbidden when the registration token is used up.
+    """
+    user_id = new_user_id(tenant, localpart or made_up_localpart(tenant), appservice)
+    if password is not None:
+        check_strength(tenant.settings.passwords, password)
+    await check_free(tenant, user_id)
+    account = Account(
+        user_id=user_id,
+        password_hash=None if password is None else await hash_password(tenant, password),
+        created=tenant.clock.now(),
+        is_guest=is_guest,
+        is_admin=is_admin,
+        appservice=None if appservice is None else appservice.id,
+    )
+    await _insert(tenant, account, registration_token)
+    return user_id
+
+
+async def check_free(tenant: Tenant, user_id: UserID) -> None:
+    """Raises UserInUse when somebody has, or had, the user ID."""
+    async with tenant.database.read() as tx:
+        if await get_account(tx, user_id) is not None:
+            raise UserInUse
+
+
+def made_up_localpart(tenant: Tenant) -> str:
+    """A name for those who did not choose one."""
+    return tenant.random.token(GENERATED_LENGTH).lower()
+
+
+async def _insert(tenant: Tenant, account: Account, registration_token: str | None) -> None:
+    lasting = tenant.settings.registration.tokens  # those of the configuration are never used up
+    async with tenant.database.transaction() as tx:
+        if registration_token is not None and registration_token not in lasting:
+            await _use_token(tx, registration_token, account.created)
+        if not await insert_account(tx, account):
+            raise UserInUse
+
+
+async def _use_token(tx: Tx, token: str, now: int) -> None:
+    if not await use_registration_token(tx, token, now):
+        raise Forbidden("The registration token is not valid any more")

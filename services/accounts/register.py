@@ -1,0 +1,72 @@
+"""Registering through the client API (§Legacy API, «Account registration and management»)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.ids import UserID
+from protocol.matrix_error import Exclusive, Forbidden, GuestAccessForbidden, InvalidUsername
+from services.accounts.create import check_free, create_account, made_up_localpart
+from services.accounts.names import new_user_id
+from services.accounts.passwords import check_strength
+from services.accounts.uia import Flows, Operation, require_uia
+from services.accounts.uia_stages import Stage
+from services.appservices.registry import Appservice
+from services.settings import RegistrationMode
+from services.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What somebody asks for; without a name one is made up."""
+
+    username: str | None
+    password: str | None
+
+
+async def register_user(tenant: Tenant, wanted: Registration, operation: Operation) -> UserID:
+    """The new user. Raises what create_account raises, Forbidden when nobody may, or InteractiveAuthNeeded."""
+    flows = flows_of(tenant)
+    localpart = None if wanted.username is None else wanted.username.lower()
+    # What would be refused in the end is refused before anybody goes through the stages for nothing.
+    if localpart is not None:
+        await check_available(tenant, localpart)
+    if wanted.password is not None:
+        check_strength(tenant.settings.passwords, wanted.password)
+    shown = await require_uia(tenant, None, operation, flows)
+    token = shown.get("registration_token")
+    return await create_account(tenant, localpart, wanted.password, registration_token=token)
+
+
+async def register_guest(tenant: Tenant) -> UserID:
+    """A new guest; raises GuestAccessForbidden where there are none."""
+    if not tenant.settings.registration.guests:
+        raise GuestAccessForbidden("There is no guest access here")
+    return await create_account(tenant, None, None, is_guest=True)
+
+
+async def register_for_appservice(tenant: Tenant, appservice: Appservice, username: str | None) -> UserID:
+    """A new user of the application service; raises Exclusive, InvalidUsername or UserInUse."""
+    localpart = made_up_localpart(tenant) if username is None else username.lower()
+    user_id = new_user_id(tenant, localpart, appservice)
+    if not appservice.may_act_for(user_id):
+        raise Exclusive("This name is not in the namespace of the application service")
+    return await create_account(tenant, localpart, None, appservice=appservice)
+
+
+async def check_available(tenant: Tenant, localpart: str) -> None:
+    """Raises InvalidUsername, Exclusive or UserInUse."""
+    if not localpart:
+        raise InvalidUsername("A user name cannot be empty")
+    await check_free(tenant, new_user_id(tenant, localpart))
+
+
+def flows_of(tenant: Tenant) -> Flows:
+    """How somebody can register; raises Forbidden when nobody can."""
+    registration = tenant.settings.registration
+    if registration.mode is RegistrationMode.CLOSED:
+        raise Forbidden("Registration is closed")
+    stages = (Stage.TERMS,) if registration.terms else ()
+    if registration.mode is RegistrationMode.TOKEN:
+        stages = (Stage.REGISTRATION_TOKEN, *stages)
+    return (stages or (Stage.DUMMY,),)

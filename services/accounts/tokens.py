@@ -1,0 +1,31 @@
+"""Secrets that are shown to a client once, and of which only a digest is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from services.tenant import Random
+
+# What a token is for can be seen from its first letters: a token in a log can be told from another, and be searched for.
+ACCESS, REFRESH, LOGIN, OPENID = "hta_", "htr_", "htl_", "hto_"
+LENGTH = 43  # 256 bits in letters and digits
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The secret, for the client, and the digest by which the server knows it again."""
+
+    secret: str
+    digest: bytes
+
+
+def new_token(random: Random, kind: str) -> Token:
+    """A token that nobody can guess."""
+    secret = kind + random.token(LENGTH)
+    return Token(secret, digest_of(secret))
+
+
+def digest_of(secret: str) -> bytes:
+    """What the database knows a token by; a plain hash is enough, since a token cannot be guessed."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,1 @@
+"""Notifications: users' push rules, what counts as unread, pushers."""

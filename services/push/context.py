@@ -1,0 +1,64 @@
+"""The room around an event, as push rules ask for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.auth.levels import PowerLevels
+from protocol.errors import Rejected
+from protocol.events import CREATE, MEMBER, POWER_LEVELS, Event, StateKey
+from protocol.push_rules.conditions import DEFAULT_NOTIFICATION_LEVEL, Context
+from protocol.room_versions import RoomVersion
+from services.push.evaluators import UserRules
+
+ROOM: Final = "room"
+LEVEL_KEYS: Final[tuple[StateKey, ...]] = ((CREATE, ""), (POWER_LEVELS, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The sender's power, and what power each kind of notification needs."""
+
+    power: float
+    needed: Mapping[str, int]
+
+    @property
+    def may_notify_room(self) -> bool:
+        """May the sender notify everybody (@room)?"""
+        return self.power >= self.needed[ROOM]
+
+
+NO_POWER: Final = Levels(-math.inf, {ROOM: DEFAULT_NOTIFICATION_LEVEL})
+
+
+def levels_of(version: RoomVersion, state: Mapping[StateKey, Event], sender: str) -> Levels:
+    """The levels that hold for a sender in a room with this state, of which LEVEL_KEYS are looked at."""
+    create = state.get((CREATE, ""))
+    if create is None:
+        return NO_POWER
+    found = PowerLevels.of(version, create, state.get((POWER_LEVELS, "")))
+    try:
+        return Levels(found.of_user(sender), {key: found.notification(key) for key in (ROOM, *_keys(found))})
+    except Rejected:  # nonsense for power levels, in old room versions
+        return NO_POWER
+
+
+def context_of(rules: UserRules, member: Event | None, joined: int, levels: Levels) -> Context:
+    """What a user's rules ask for; `member` is the user's own member event, where the rules ask for the name."""
+    name = member.content.get("displayname") if member is not None else None
+    return Context(
+        rules.user_id, name if isinstance(name, str) else None, joined, levels.power, levels.needed
+    )
+
+
+def member_key(rules: UserRules) -> StateKey:
+    """Where the user's own member event stands."""
+    return MEMBER, rules.user_id
+
+
+def _keys(levels: PowerLevels) -> Iterable[str]:
+    notifications = levels.content.get("notifications") if levels.content is not None else None
+    return notifications if isinstance(notifications, dict) else ()

@@ -1,0 +1,1 @@
+"""What happens in rooms: reading them, and everything that changes them."""

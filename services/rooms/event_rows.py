@@ -1,0 +1,69 @@
+"""The rows that every event is written as: itself, and what it relates to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.events import Event
+from protocol.ids import DeviceID
+from services.push.tally import Tally
+from services.rooms.head import Head
+from services.rooms.relation import THREAD, relation_in
+from storage.events import APPEND_EVENT, Standing
+from storage.journal import Row
+from storage.relations import APPEND_RELATION, APPEND_THREAD_EVENT, FOLLOW_THREAD
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The device of ours that an event comes from, and the digest of a transaction that must not be sent twice."""
+
+    device_id: DeviceID | None = None
+    txn_id: str | None = None
+    digest: bytes | None = None
+
+
+NOWHERE = Origin()
+
+
+def event_row(
+    head: Head, event: Event, previous: Event | None, tally: Tally, origin: Origin, encoded: bytes
+) -> Row:
+    """The event itself, on a head that was advanced by it; `previous` is the state event whose place it takes."""
+    replaces = previous.event_id if previous is not None else None
+    return Row(
+        APPEND_EVENT,
+        (
+            event.depth,
+            event.origin_server_ts,
+            head.snapshot.snapshot,
+            head.tally,
+            int(Standing.TIMELINE),
+            tally.counts,
+            tally.highlights_all,
+            event.event_id,
+            event.room_id,
+            event.type,
+            event.state_key,
+            event.sender,
+            replaces,
+            None,
+            None,
+            origin.device_id,
+            origin.txn_id,
+            origin.digest,
+            encoded,
+        ),
+    )
+
+
+def relation_rows(event: Event, counts: bool) -> list[Row]:
+    """What the event relates to, and the thread that it is in thereby."""
+    relation = relation_in(event.content)
+    if relation is None:
+        return []
+    found = (event.event_id, relation.parent, event.room_id, relation.rel_type, event.type, event.sender)
+    rows = [Row(APPEND_RELATION, (*found, relation.key))]
+    statement = APPEND_THREAD_EVENT if relation.rel_type == THREAD else FOLLOW_THREAD
+    in_thread = (counts, event.room_id, relation.parent, event.event_id, event.sender)
+    return [*rows, Row(statement, in_thread)]

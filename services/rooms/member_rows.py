@@ -1,0 +1,95 @@
+"""What a membership event changes beside the room's state: the table of memberships, the counts, who is to look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from protocol.errors import InvalidId
+from protocol.events import CREATE, JOIN_RULES, MEMBER, Event, StateKey
+from protocol.ids import server_of
+from services.rooms.client_event import stripped
+from services.rooms.head import Head
+from services.tenant import Tenant
+from storage import topics
+from storage.journal import Row
+from storage.membership import SET_MEMBERSHIP
+
+# «The following state events should be represented in a room's stripped state» (§Stripped state)
+STRIPPED_STATE: tuple[StateKey, ...] = tuple(
+    (event_type, "")
+    for event_type in (
+        CREATE,
+        JOIN_RULES,
+        "m.room.name",
+        "m.room.avatar",
+        "m.room.topic",
+        "m.room.canonical_alias",
+        "m.room.encryption",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """A row of the memberships, what is added to the head's counts, and the topics of those whom it concerns."""
+
+    row: Row
+    joined: int
+    invited: int
+    wake: tuple[str, ...]
+
+
+async def member_change(
+    tenant: Tenant, head: Head, event: Event, previous: Event | None
+) -> MemberChange | None:
+    """What the event changes for its target; None for events that are no membership."""
+    user_id, membership = event.state_key, event.membership
+    if user_id is None or membership is None:
+        return None
+    before = previous.membership if previous is not None else None
+    is_local = _is_local(tenant, user_id)
+    shown = None
+    if is_local and membership in ("invite", "knock"):
+        shown = await _stripped_state(tenant, head, event)
+    row = Row(
+        SET_MEMBERSHIP,
+        (
+            is_local,
+            event.room_id,
+            user_id,
+            membership,
+            event.event_id,
+            event.sender,
+            shown,
+            before == membership,
+        ),
+    )
+    wake: tuple[str, ...] = ()
+    if is_local and (before != membership or membership != "join"):
+        wake = (topics.user(user_id),)
+        if "join" in (before, membership):
+            # Others may see this user's devices now, or not any more, and the user theirs.
+            wake += (topics.device_lists(event.room_id), topics.device_lists(user_id))
+    return MemberChange(
+        row,
+        (membership == "join") - (before == "join"),
+        (membership == "invite") - (before == "invite"),
+        wake,
+    )
+
+
+async def _stripped_state(tenant: Tenant, head: Head, event: Event) -> bytes:
+    state = await head.state_events(tenant.database, (*STRIPPED_STATE, (MEMBER, event.sender)))
+    # The member event of one who knocks says nothing that the knock itself does not.
+    return orjson.dumps(
+        [stripped(found.json) for found in state.values() if found.state_key != event.state_key]
+    )
+
+
+def _is_local(tenant: Tenant, user_id: str) -> bool:
+    try:
+        return server_of(user_id) == tenant.name
+    except InvalidId:
+        return False

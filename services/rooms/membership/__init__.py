@@ -1,0 +1,1 @@
+"""Joining, leaving, inviting and the other ways to change who is in a room."""

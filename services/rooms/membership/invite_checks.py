@@ -1,0 +1,33 @@
+"""Whom a user of ours may not invite, whatever the room says."""
+
+from __future__ import annotations
+
+import orjson
+
+from protocol.build import EventDraft
+from protocol.ids import UserID, parse_user_id, server_of
+from protocol.matrix_error import Forbidden, InviteBlocked
+from services.requester import Requester
+from services.tenant import Tenant
+from storage.account_data import account_data_of
+
+
+async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) -> None:
+    """Raises InviteBlocked when the draft invites somebody here who wants no invites; InvalidId for no user ID."""
+    if draft.content.get("membership") != "invite" or draft.state_key is None:
+        return
+    guest = parse_user_id(draft.state_key)
+    check_reachable(tenant, guest)
+    # «m.invite_permission_config: default_action block» does not hold for application services.
+    if requester.appservice is not None:
+        return
+    async with tenant.database.read() as tx:
+        permissions = await account_data_of(tx, guest, "", "m.invite_permission_config")
+    if permissions is not None and orjson.loads(permissions).get("default_action") == "block":
+        raise InviteBlocked
+
+
+def check_reachable(tenant: Tenant, guest: UserID) -> None:
+    """Raises Forbidden when the guest is on another server and we speak with none."""
+    if server_of(guest) != tenant.name and not tenant.remotes.reachable:
+        raise Forbidden("This server does not federate")

@@ -1,0 +1,35 @@
+"""Leaving a room, rejecting an invite, taking back a knock; and forgetting the room after that."""
+
+from __future__ import annotations
+
+from protocol.build import EventDraft
+from protocol.events import MEMBER
+from protocol.ids import RoomID
+from protocol.json import JsonObject
+from protocol.matrix_error import NotFound, Unknown
+from services.requester import Requester
+from services.rooms.send import send_event
+from services.tenant import Tenant
+from storage.membership import forget as forget_membership
+from storage.membership import membership_of
+
+
+async def leave(tenant: Tenant, requester: Requester, room_id: RoomID, content: JsonObject) -> None:
+    """Returns when the requester is not in the room, nor invited to it. Raises Forbidden for the banned."""
+    async with tenant.database.read() as tx:
+        membership = await membership_of(tx, room_id, requester.user_id)
+    if membership is None:
+        raise NotFound("You are not in this room")
+    if membership.membership == "leave":
+        return
+    draft = EventDraft(MEMBER, {**content, "membership": "leave"}, requester.user_id)
+    await send_event(tenant, requester, room_id, draft)
+
+
+async def forget(tenant: Tenant, requester: Requester, room_id: RoomID) -> None:
+    """From now on the room is not shown to the requester, who must have left it: else raises Unknown."""
+    async with tenant.database.transaction() as tx:
+        membership = await membership_of(tx, room_id, requester.user_id)
+        if membership is not None and membership.membership not in ("leave", "ban"):
+            raise Unknown("You have not left this room")
+        await forget_membership(tx, room_id, requester.user_id)

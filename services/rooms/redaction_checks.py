@@ -1,0 +1,43 @@
+"""Who of ours may redact what, beyond what the authorisation rules of the room version say."""
+
+from __future__ import annotations
+
+from protocol.auth.levels import PowerLevels
+from protocol.build import EventDraft
+from protocol.events import CREATE, POWER_LEVELS
+from protocol.ids import UserID
+from protocol.matrix_error import BadJson, Forbidden, InvalidParam, MissingParam, NotFound
+from services.rooms.head import Head
+from services.rooms.relation import is_storable
+from services.tenant import Tenant
+from storage.events import event_by_id
+
+
+async def check_redaction(tenant: Tenant, head: Head, sender: UserID, draft: EventDraft) -> None:
+    """Raises Forbidden, or NotFound for an event that we do not know and that only its sender might redact."""
+    target = draft.redacts if draft.redacts is not None else draft.content.get("redacts")
+    if target is None:
+        raise MissingParam("redacts is missing")
+    if not isinstance(target, str):
+        raise BadJson("redacts must be a string")
+    if not target.startswith("$") or not is_storable(target):
+        raise InvalidParam("redacts is not an event ID")
+    async with tenant.database.read() as tx:
+        found = await event_by_id(tx, target)
+    if found is not None and found.event.room_id != head.room_id:
+        raise InvalidParam("The event is in another room")
+    if found is not None and found.event.type in (CREATE, "m.room.server_acl"):
+        # Without them, what the room is and who may take part would be forgotten.
+        raise Forbidden("Events of this type are not to be redacted")
+    if await _may_redact_others(tenant, head, sender):
+        return
+    if found is None:
+        raise NotFound("There is no such event")
+    if found.event.sender != sender:
+        raise Forbidden("You may not redact others' events")
+
+
+async def _may_redact_others(tenant: Tenant, head: Head, sender: UserID) -> bool:
+    state = await head.state_events(tenant.database, ((CREATE, ""), (POWER_LEVELS, "")))
+    levels = PowerLevels.of(head.room_version, state[CREATE, ""], state.get((POWER_LEVELS, "")))
+    return levels.of_user(sender) >= levels.redact

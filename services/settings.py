@@ -1,0 +1,127 @@
+"""What services read of the configuration, a value a concern; durations in milliseconds, sizes in bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from types import MappingProxyType
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+MIB = 1024 * 1024
+
+
+class RegistrationMode(Enum):
+    """Who may make an account through the client API."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    TOKEN = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How accounts come to be; the shared secret serves provisioning tools in every mode."""
+
+    mode: RegistrationMode = RegistrationMode.CLOSED
+    tokens: frozenset[str] = frozenset()
+    shared_secret: str | None = None
+    guests: bool = False
+    terms: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # policy name -> URL
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """The cost of an Argon2id hash (OWASP's parameters) and the shortest password that is taken."""
+
+    time_cost: int = 2
+    memory_kib: int = 19_456
+    parallelism: int = 1
+    minimum_length: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """How long what a login gives out is good for; None means for ever."""
+
+    token_lifetime: int | None = None  # of access tokens of clients that do not refresh
+    refreshable_token_lifetime: int = 5 * MINUTE
+    refresh_token_lifetime: int | None = None
+    login_token_lifetime: int = 2 * MINUTE
+    uia_lifetime: int = 15 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A leaky bucket: so many at once, then so many a second."""
+
+    per_second: float
+    burst: int
+
+
+DEFAULT_CLASS = "general"
+RATE_LIMITS: Mapping[str, RateLimit] = MappingProxyType(
+    {
+        DEFAULT_CLASS: RateLimit(per_second=20.0, burst=100),
+        "messages": RateLimit(per_second=10.0, burst=100),
+        "ephemeral": RateLimit(per_second=20.0, burst=100),
+        "keys": RateLimit(per_second=20.0, burst=100),
+        "login": RateLimit(per_second=0.2, burst=10),
+        "registration": RateLimit(per_second=0.2, burst=10),
+        "joins": RateLimit(per_second=1.0, burst=20),
+        "invites": RateLimit(per_second=1.0, burst=50),
+        "media": RateLimit(per_second=5.0, burst=50),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Whether callers are held back, and how far for each class of endpoint (`web.endpoint.RATE_CLASSES`)."""
+
+    enabled: bool = True
+    classes: Mapping[str, RateLimit] = field(default_factory=lambda: RATE_LIMITS)
+
+    def limit(self, name: str) -> RateLimit:
+        """The bucket of a class; one that is not configured has the default's."""
+        return self.classes.get(name) or self.classes.get(DEFAULT_CLASS) or RATE_LIMITS[DEFAULT_CLASS]
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """Whether and how this server speaks with others."""
+
+    enabled: bool = True
+    ca_file: Path | None = None
+    allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    verify_certificates: bool = True
+    timeout: int = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What may be uploaded, and the folder it goes to."""
+
+    folder: Path
+    max_upload: int = 50 * MIB
+    max_pixels: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that one tenant's services read of the configuration."""
+
+    server_name: str
+    public_base_url: str
+    media: Media
+    default_room_version: str = "12"
+    registration: Registration = field(default_factory=Registration)
+    passwords: Passwords = field(default_factory=Passwords)
+    accounts: Accounts = field(default_factory=Accounts)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    federation: Federation = field(default_factory=Federation)
+    presence_enabled: bool = True
+    appservice_files: tuple[Path, ...] = ()

@@ -1,0 +1,1 @@
+"""What a user's devices are told, and when."""

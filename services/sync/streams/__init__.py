@@ -1,0 +1,1 @@
+"""The kinds of news that /sync tells, a file each: `changes(look)` says what there is for one look."""

@@ -1,0 +1,68 @@
+"""Receipts: how far others have read, and with private ones how far the user has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from protocol.ids import RoomID
+from services.sync.look import Look
+from storage.receipts import UNTHREADED
+from storage.sync_user_data import receipt_changes
+from storage.timeline import OLDEST
+
+RECEIPT = "m.receipt"
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """m.receipt events by room, and the rooms in which the user's own receipt has moved."""
+
+    events: dict[str, list[Event]] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+
+
+async def changes(look: Look, joined: Collection[str], whole_rooms: Collection[str]) -> Receipts:
+    """What changed in the rooms that are joined; of `whole_rooms` everything. None of it where the filter bars m.receipt,
+    but unread counts follow the user's own receipts all the same.
+    """
+    rooms = look.listener.receipts_since(look.after) if look.is_noted else joined
+    ranges = [(r, OLDEST if r in whole_rooms else look.after) for r in rooms if look.wants_room(r)]
+    if not ranges:
+        return Receipts()
+    tx = await look.connection.tx()
+    by_room: dict[str, list[asyncpg.Record]] = {}
+    for row in await receipt_changes(tx, look.user_id, ranges, look.upto.position):
+        if row["user_id"] not in look.ignored:
+            by_room.setdefault(row["room_id"], []).append(row)
+    own = {
+        room_id for room_id, rows in by_room.items() if any(row["user_id"] == look.user_id for row in rows)
+    }
+    wanted = look.filter.room.ephemeral
+    events = {
+        room_id: _events(rows)
+        for room_id, rows in by_room.items()
+        if wanted.allows_type(RECEIPT) and wanted.allows_room(RoomID(room_id))
+    }
+    return Receipts(events, frozenset(own))
+
+
+def _events(rows: Collection[asyncpg.Record]) -> list[Event]:
+    """One event says one thing of each (event, type, user): where a user has read in a thread and the room, a second does."""
+    contents: list[dict[str, dict[str, dict[str, Any]]]] = []
+    for row in rows:
+        entry: dict[str, Any] = {"ts": row["ts"]}
+        if row["thread_id"] != UNTHREADED:
+            entry["thread_id"] = row["thread_id"]
+        for content in contents:
+            users = content.setdefault(row["event_id"], {}).setdefault(row["receipt_type"], {})
+            if row["user_id"] not in users:
+                users[row["user_id"]] = entry
+                break
+        else:
+            contents.append({row["event_id"]: {row["receipt_type"]: {row["user_id"]: entry}}})
+    return [{"type": RECEIPT, "content": content} for content in contents]

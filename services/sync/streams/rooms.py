@@ -1,0 +1,120 @@
+"""Which rooms have something to tell: the joined ones, those newly joined or left, invites and knocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import orjson
+
+from services.sync.look import Look, Section, Window
+from storage.rooms_of import rooms_with_news
+from storage.state_reading import member_history
+from storage.timeline import NEWEST, OLDEST
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Rooms with timelines to tell, and the memberships (rows) that are invites and knocks, or that ended as such."""
+
+    windows: list[Window] = field(default_factory=list)
+    invites: list[asyncpg.Record] = field(default_factory=list)
+    knocks: list[asyncpg.Record] = field(default_factory=list)
+    retired: list[asyncpg.Record] = field(default_factory=list)
+
+
+async def changes(look: Look) -> Rooms:
+    """What has news for the look."""
+    return _noted(look) if look.is_noted else await _stored(look)
+
+
+def _noted(look: Look) -> Rooms:
+    # The listener has been told of no change of the user's own memberships: in all its rooms the user was joined.
+    windows = [
+        Window(room_id, look.after, look.upto.position, Section.JOIN, False, False, OLDEST, NEWEST)
+        for room_id in look.listener.events_since(look.after)
+        if look.wants_room(room_id)
+    ]
+    return Rooms(windows)
+
+
+async def _stored(look: Look) -> Rooms:
+    tx = await look.connection.tx()
+    since = OLDEST if look.full_state else look.after
+    left_too = look.since is not None or look.filter.room.include_leave
+    rows = [
+        row
+        for row in await rooms_with_news(tx, look.user_id, since, left_too)
+        if look.wants_room(row["room_id"])
+    ]
+    rooms = Rooms()
+    left = []
+    for row in rows:
+        if row["membership"] == "join":
+            rooms.windows.append(_joined(look, row))
+        elif row["position"] <= look.after and not (look.filter.room.include_leave and look.full_state):
+            continue
+        elif row["membership"] == "invite":
+            if row["sender"] not in look.ignored:
+                rooms.invites.append(row)
+        elif row["membership"] == "knock":
+            rooms.knocks.append(row)
+        else:
+            left.append(row)
+    await _sort_out(look, left, rooms)
+    return rooms
+
+
+def _joined(look: Look, row: asyncpg.Record) -> Window:
+    fresh = look.since is not None and row["since"] > look.after
+    new = fresh or look.since is None
+    return Window(
+        row["room_id"],
+        OLDEST if new else look.after,
+        look.upto.position,
+        Section.JOIN,
+        new or look.full_state,
+        fresh,
+        row["since"],
+        NEWEST,
+    )
+
+
+async def _sort_out(look: Look, left: Sequence[asyncpg.Record], rooms: Rooms) -> None:
+    """The rooms that the user has left: with a timeline if the user was in them since, else with only the end of it."""
+    tx = await look.connection.tx()
+    history = await member_history(tx, look.user_id, [(row["room_id"], look.after) for row in left])
+    for row in left:
+        changes = history.get(row["room_id"], [])
+        was_joined = (
+            look.since is not None and bool(changes) and _membership(changes[0]["previous"]) == "join"
+        )
+        joins = [change for change in changes if _membership(change["json"]) == "join"]
+        if not was_joined and not joins:
+            rooms.retired.append(row)
+            continue
+        # In the end the user left; what came after that (a ban, say) is no news of the room.
+        last_join = joins[-1]["position"] if joins else look.after
+        end = next(c["position"] for c in changes if c["position"] > last_join)
+        whole = not was_joined
+        after = OLDEST if whole else look.after
+        # Of what happened while the user was in and out again the events' own state tells what may be shown.
+        joined_from = look.after if was_joined and not joins else NEWEST
+        rooms.windows.append(
+            Window(
+                row["room_id"],
+                after,
+                end,
+                Section.LEAVE,
+                whole,
+                whole and look.since is not None,
+                joined_from,
+                end,
+            )
+        )
+
+
+def _membership(json: bytes | None) -> Any:
+    return orjson.loads(json)["content"].get("membership") if json is not None else None

@@ -1,0 +1,121 @@
+"""A tenant: one homeserver, its name and what it may use. Handed in everywhere; there is no global."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from asyncio import sleep
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from protocol.ids import ServerName
+from protocol.signing import SigningKey
+from services.accounts.logins import Logins
+from services.appservices.registry import Appservices
+from services.observations import Observation
+from services.ports import Blobs, Remotes
+from services.push.counts import CountsMemory
+from services.push.evaluators import Evaluators
+from services.rooms.head import Heads
+from services.rooms.tail import Tails
+from services.settings import Settings
+from services.sync.listener import Listeners
+from storage.database import Database
+from storage.feed import Feed
+from storage.journal import Journal
+from storage.redis.ephemeral import Ephemeral
+from storage.redis.limits import Limits
+from storage.redis.wakeups import Wakeups
+
+T = TypeVar("T")
+_LETTERS = string.ascii_letters + string.digits
+
+Observe = Callable[[Observation], None]
+
+
+class Clock(Protocol):
+    """What time it is; tests have one that jumps."""
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+
+    async def sleep(self, milliseconds: int) -> None:
+        """Returns when so much time has passed."""
+
+
+class Random(Protocol):
+    """Chance; tests have one that repeats."""
+
+    def token(self, length: int) -> str:
+        """Letters and digits that nobody can guess."""
+
+    def bytes(self, length: int) -> bytes:
+        """Bytes that nobody can guess."""
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options."""
+
+
+class Compute(Protocol):
+    """Runs a pure function where it does not hold up the event loop."""
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """The function's result; its exception is raised here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One homeserver. Capabilities, and caches that live as long as the process; never services."""
+
+    name: ServerName
+    settings: Settings
+    signing_key: SigningKey
+    database: Database
+    journal: Journal
+    feed: Feed
+    wakeups: Wakeups
+    ephemeral: Ephemeral
+    limits: Limits
+    remotes: Remotes
+    blobs: Blobs
+    clock: Clock
+    random: Random
+    compute: Compute
+    observe: Observe
+    heads: Heads
+    tails: Tails
+    listeners: Listeners
+    logins: Logins = field(default_factory=Logins)
+    appservices: Appservices = field(default_factory=Appservices)
+    evaluators: Evaluators = field(default_factory=Evaluators)
+    counts: CountsMemory = field(default_factory=CountsMemory)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
+    async def sleep(self, milliseconds: int) -> None:
+        """Returns when so much time has passed."""
+        await sleep(milliseconds / 1000)
+
+
+class SystemRandom:
+    """The operating system's randomness."""
+
+    def token(self, length: int) -> str:
+        """Letters and digits that nobody can guess."""
+        return "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+    def bytes(self, length: int) -> bytes:
+        """Bytes that nobody can guess."""
+        return secrets.token_bytes(length)
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options."""
+        return secrets.choice(options)

@@ -1,0 +1,116 @@
+"""Events as stored: the federation format and what we know about each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import orjson
+
+from protocol.events import Event
+from protocol.ids import EventID, RoomID
+from protocol.room_versions import RoomVersion, version_named
+from storage.database import Tx
+from storage.statement import each, rows, sql
+
+
+class Standing(IntEnum):
+    """What place an event has in its room."""
+
+    TIMELINE = 0  # arrived live; /sync shows it
+    HISTORY = 1  # backfilled; /messages shows it
+    OUTLIER = 2  # known without its place: auth events, invites
+    SOFT_FAILED = 3  # in the graph, not shown, not a forward extremity
+    REJECTED = 4  # kept only because other events may name it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredEvent:
+    """An event with its place in the room, as our database knows it."""
+
+    event: Event
+    position: int
+    snapshot: int | None
+    tally: int
+    standing: Standing
+    counts: bool
+    highlights_all: bool
+    replaces_state: EventID | None
+    redacted_by: EventID | None
+    device_id: str | None
+    txn_id: str | None
+
+
+# What `stored_event` reads.
+SELECT_EVENT = """
+    SELECT e.event_id, e.room_id, e.json, e.position, e.snapshot, e.tally, e.standing, e.counts, e.highlights_all,
+    e.replaces_state, e.redacted_by, e.device_id, e.txn_id,
+        r.room_version
+    FROM events AS e LEFT JOIN rooms AS r ON r.room_id = e.room_id
+"""
+
+APPEND_EVENT = rows(
+    """
+    INSERT INTO events (position, depth, origin_server_ts, snapshot, tally, standing, counts, highlights_all,
+        event_id, room_id, type, state_key, sender, replaces_state, redacted_by, rejection, device_id, txn_id,
+        txn_digest, json)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],
+        $7::boolean[], $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+        $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[])
+"""
+)
+
+# Values: event ID, the redacted form, the redaction's ID.
+REDACT_EVENT = each(
+    "UPDATE events SET json = $3, redacted_by = $4 WHERE event_id = $2 AND $1::bigint IS NOT NULL"
+)
+
+
+def event_of(event_id: str, room_id: str, json: bytes, version: RoomVersion) -> Event:
+    """The event that we stored before, not checked again."""
+    return Event.from_trusted(orjson.loads(json), EventID(event_id), version, RoomID(room_id))
+
+
+def stored_event(row: Any) -> StoredEvent:
+    """The event in a row of SELECT_EVENT."""
+    # An event of a room that we are not in (an invite) has no room to name its version; its format is the
+    # newest one's unless it says its own ID.
+    version = version_named(row["room_version"] or "11")
+    return StoredEvent(
+        event_of(row["event_id"], row["room_id"], row["json"], version),
+        row["position"],
+        row["snapshot"],
+        row["tally"],
+        Standing(row["standing"]),
+        row["counts"],
+        row["highlights_all"],
+        row["replaces_state"],
+        row["redacted_by"],
+        row["device_id"],
+        row["txn_id"],
+    )
+
+
+_BY_ID = sql(SELECT_EVENT + "WHERE e.event_id = ANY($1::text[])")
+
+
+async def events_by_id(tx: Tx, event_ids: Collection[str]) -> dict[EventID, StoredEvent]:
+    """Those of the events that we have, of whatever standing; the caller minds the missing ones."""
+    found = (stored_event(row) for row in await tx.fetch(_BY_ID, list(event_ids)))
+    return {stored.event.event_id: stored for stored in found}
+
+
+async def event_by_id(tx: Tx, event_id: str) -> StoredEvent | None:
+    """The event; None if we do not have it."""
+    return (await events_by_id(tx, (event_id,))).get(EventID(event_id))
+
+
+_BY_TXN = sql("SELECT event_id FROM events WHERE txn_digest = $1")
+
+
+async def event_of_txn(tx: Tx, digest: bytes) -> EventID | None:
+    """What came of this transaction when it was sent before; None if it never was."""
+    event_id: EventID | None = await tx.fetchval(_BY_TXN, digest)
+    return event_id

@@ -1,0 +1,1 @@
+"""What the database keeps for notifications: push rules, pushers, what counts as unread."""

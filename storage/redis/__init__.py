@@ -1,0 +1,1 @@
+"""What processes tell each other without storing it, each with an in-process twin."""

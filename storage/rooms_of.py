@@ -1,0 +1,63 @@
+"""The rooms of a user, as /sync and its listeners need them."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from storage.database import Tx
+from storage.statement import sql
+
+_JOINED_NOW = sql(
+    """
+    SELECT position, ARRAY(
+        SELECT room_id FROM memberships WHERE user_id = $1 AND membership = 'join' AND is_local
+    ) AS rooms
+    FROM journal
+"""
+)
+
+
+async def joined_rooms_now(tx: Tx, user_id: str) -> tuple[list[str], int]:
+    """The rooms that the user is in, and the journal's position at which that is so."""
+    row = await tx.fetchrow(_JOINED_NOW, user_id)
+    assert row is not None  # the journal always has its one row
+    return row["rooms"], row["position"]
+
+
+_POSITION = sql("SELECT position FROM journal")
+
+
+async def journal_position(tx: Tx) -> int:
+    """Everything at or below this position is committed and visible."""
+    position: int = await tx.fetchval(_POSITION)
+    return position
+
+
+_NEWS = sql(
+    """
+    SELECT m.room_id, m.membership, m.position, m.since, m.event_id, m.sender, m.stripped, r.position AS newest
+    FROM memberships AS m LEFT JOIN rooms AS r ON r.room_id = m.room_id
+    WHERE m.user_id = $1 AND m.is_local AND NOT m.forgotten
+        AND (m.position > $2 OR (m.membership = 'join' AND r.position > $2))
+        AND (m.membership IN ('join', 'invite', 'knock') OR $3)
+"""
+)
+
+
+async def rooms_with_news(tx: Tx, user_id: str, since: int, left_too: bool) -> list[asyncpg.Record]:
+    """The user's memberships that changed after a position, and the joined rooms with newer events."""
+    return await tx.fetch(_NEWS, user_id, since, left_too)
+
+
+_JOINED = sql(
+    """
+    SELECT m.room_id, m.membership, m.position, m.since, m.event_id, m.sender, m.stripped, r.position AS newest
+    FROM memberships AS m JOIN rooms AS r ON r.room_id = m.room_id
+    WHERE m.user_id = $1 AND m.is_local AND m.membership = 'join' AND m.room_id = ANY($2::text[])
+"""
+)
+
+
+async def joined_of(tx: Tx, user_id: str, room_ids: list[str]) -> list[asyncpg.Record]:
+    """The user's memberships in those of the rooms that the user is in."""
+    return await tx.fetch(_JOINED, user_id, room_ids) if room_ids else []

@@ -1,0 +1,1 @@
+"""The client-server API, as clients see it."""

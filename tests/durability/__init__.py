@@ -1,0 +1,1 @@
+"""Nothing acknowledged is lost: the server and its database are killed while people talk."""

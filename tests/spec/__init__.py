@@ -1,0 +1,1 @@
+"""Our routes and replies against the specification's OpenAPI files."""

@@ -1,0 +1,1 @@
+"""The front door, the router and the readers of requests."""

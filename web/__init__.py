@@ -1,0 +1,1 @@
+"""HTTP for the Matrix APIs: endpoints declared, routed, authenticated, limited and answered in one place."""

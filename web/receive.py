@@ -1,0 +1,49 @@
+"""The bytes of a request's body, within a limit of size and time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from protocol.matrix_error import TooLarge, Unknown
+
+BODY_TIMEOUT = 60.0
+"""Seconds that a client has for sending a body that is read whole."""
+
+
+async def read_body(request: web.BaseRequest, maximum: int) -> bytes:
+    """The whole body; raises TooLarge beyond `maximum` bytes, Unknown (408) when it does not come."""
+    content = request.content
+    if content.is_eof():
+        body = content.read_nowait(-1)
+        if len(body) > maximum:
+            raise TooLarge
+        return body
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            return b"".join([chunk async for chunk in read_chunks(request, maximum)])
+    except TimeoutError:
+        raise Unknown("The request's body did not come in time", status=408) from None
+
+
+async def read_chunks(request: web.BaseRequest, maximum: int) -> AsyncIterator[bytes]:
+    """The body piece by piece as it comes; raises TooLarge beyond `maximum` bytes, at once where the size is
+    announced.
+    """
+    announced = request.content_length
+    if announced is not None and announced > maximum:
+        raise TooLarge
+    await _ask_for_body(request)
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > maximum:
+            raise TooLarge
+        yield chunk
+
+
+async def _ask_for_body(request: web.BaseRequest) -> None:
+    # RFC 9110 §10.1.1: the client holds a large body back until it is told that it is welcome.
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0

@@ -1,0 +1,31 @@
+"""What an endpoint answers: JSON with status 200, or a Reply that says more."""
+
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any] | list[Any]
+"""A body for status 200; `orjson.Fragment` may stand anywhere in it for JSON that is already written."""
+
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with a status or headers of its own.
+
+    `body` is JSON (a dict or a list), bytes, or a stream of bytes; a stream whose size is known should say so
+    in `length`, so that the receiver can notice a torn download. `content_type` None means JSON for JSON
+    bodies, and octets for others.
+    """
+
+    status: int = 200
+    body: dict[str, Any] | list[Any] | bytes | AsyncIterable[bytes] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
+    length: int | None = None
+
+
+def redirect(location: str) -> Reply:
+    """Sends a browser elsewhere."""
+    return Reply(302, b"", {"Location": location}, "text/plain")

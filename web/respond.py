@@ -1,0 +1,82 @@
+"""Replies turned into HTTP responses, with the headers that every response has."""
+
+from collections.abc import AsyncIterable, Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+from multidict import CIMultiDict
+
+from web.cors import CORS_HEADERS
+from web.reply import JSON_TYPE, Reply
+
+SERVER = "Hearth"
+OCTETS = "application/octet-stream"
+
+_COMMON = CIMultiDict({**CORS_HEADERS, "Server": SERVER})
+_JSON = CIMultiDict({**_COMMON, "Content-Type": JSON_TYPE})
+
+
+class Torn(Exception):
+    """A stream broke, for its cause, after its status had been sent: no other response can be given."""
+
+
+def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A response with the value's JSON; bytes are taken to be JSON already."""
+    raw = body if type(body) is bytes else orjson.dumps(body)
+    response = web.Response(body=raw, status=status, headers=_JSON)
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def response_of(reply: Reply, body: bytes) -> web.Response:
+    """The response of a reply whose body is at hand."""
+    return web.Response(body=body, status=reply.status, headers=_headers(reply))
+
+
+def stream_of(reply: Reply) -> web.StreamResponse:
+    """The response of a reply whose body is a stream, yet to be prepared and written."""
+    response = web.StreamResponse(status=reply.status, headers=_headers(reply))
+    if reply.length is not None:
+        response.content_length = reply.length
+    return response
+
+
+def _headers(reply: Reply) -> CIMultiDict[str]:
+    headers = _COMMON.copy()
+    headers["Content-Type"] = reply.content_type or OCTETS
+    headers.update(reply.headers)
+    return headers
+
+
+async def respond(request: web.BaseRequest, reply: Any) -> web.StreamResponse:
+    """Answer the request with what its endpoint returned; a stream is written here, to its end."""
+    if not isinstance(reply, Reply):
+        return json_response(200, reply)
+    body = reply.body
+    if isinstance(body, bytes):
+        return response_of(reply, body)
+    if isinstance(body, AsyncIterable):
+        return await _write(request, stream_of(reply), body)
+    if reply.content_type is None:
+        return json_response(reply.status, body, reply.headers)
+    return response_of(reply, orjson.dumps(body))
+
+
+async def _write(
+    request: web.BaseRequest, response: web.StreamResponse, body: AsyncIterable[bytes]
+) -> web.StreamResponse:
+    await response.prepare(request)
+    try:
+        if request.method != "HEAD":
+            async for chunk in body:
+                await response.write(chunk)
+        await response.write_eof()
+    except Exception as error:
+        raise Torn from error
+    finally:
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()
+    return response
