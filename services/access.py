@@ -16,11 +16,3 @@ async def joined_member(tx: Tx, room_id: RoomID, user_id: UserID) -> Membership:
     if membership is None or membership.membership != "join":
         raise Forbidden(_NOT_IN_ROOM)
     return membership
-
-
-async def member_or_former(tx: Tx, room_id: RoomID, user_id: UserID) -> Membership:
-    """The membership of a user who is joined, or has left or been banned and not forgotten the room; raises Forbidden."""
-    membership = await membership_of(tx, room_id, user_id)
-    if membership is None or membership.forgotten or membership.membership not in ("join", "leave", "ban"):
-        raise Forbidden(_NOT_IN_ROOM)
-    return membership

@@ -76,19 +76,6 @@ async def memberships_of_user(tx: Tx, user_id: str, memberships: Collection[str]
     return [_membership(row) for row in await tx.fetch(_OF_USER, user_id, list(memberships))]
 
 
-_OF_ROOM = sql(
-    _SELECT
-    + """
-    WHERE room_id = $1 AND membership = ANY($2::text[]) ORDER BY since
-"""
-)
-
-
-async def memberships_of_room(tx: Tx, room_id: str, memberships: Collection[str]) -> list[Membership]:
-    """Those who have one of these memberships in the room, the longest first."""
-    return [_membership(row) for row in await tx.fetch(_OF_ROOM, room_id, list(memberships))]
-
-
 _JOINED_AMONG = sql(
     """
     SELECT user_id FROM memberships

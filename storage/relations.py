@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from protocol.ids import EventID
 from storage.database import Tx
 from storage.statement import each, rows, sql
@@ -77,11 +75,3 @@ async def rel_type_of(tx: Tx, child: str) -> str | None:
     """How the event relates to another one; None if it does not."""
     rel_type: str | None = await tx.fetchval(_REL_TYPE, child)
     return rel_type
-
-
-_WAITING = sql("SELECT target, redaction FROM redactions WHERE target = ANY($1::text[]) AND NOT applied")
-
-
-async def redactions_waiting_for(tx: Tx, event_ids: Collection[str]) -> dict[EventID, EventID]:
-    """For those of the events that were redacted before they came: the redaction."""
-    return {row["target"]: row["redaction"] for row in await tx.fetch(_WAITING, list(event_ids))}

@@ -90,20 +90,6 @@ async def current_state_events(
     return _state(room_id, await tx.fetch(_STATE, room_id, *_columns(keys)), version)
 
 
-_ALL_STATE = sql(
-    """
-    SELECT c.type, c.state_key, e.event_id, e.json
-    FROM current_state AS c JOIN events AS e ON e.event_id = c.event_id
-    WHERE c.room_id = $1
-"""
-)
-
-
-async def all_current_state(tx: Tx, room_id: str, version: RoomVersion) -> dict[StateKey, Event]:
-    """The room's whole state now."""
-    return _state(room_id, await tx.fetch(_ALL_STATE, room_id), version)
-
-
 _STATE_OF_TYPES = sql(
     """
     SELECT c.type, c.state_key, e.event_id, e.json
@@ -129,15 +115,6 @@ def _state(room_id: str, found: Any, version: RoomVersion) -> dict[StateKey, Eve
         (row["type"], row["state_key"]): event_of(row["event_id"], room_id, row["json"], version)
         for row in found
     }
-
-
-_VERSION = sql("SELECT room_version FROM rooms WHERE room_id = $1")
-
-
-async def version_of(tx: Tx, room_id: str) -> RoomVersion | None:
-    """The room's version; None for a room that we do not have."""
-    version = await tx.fetchval(_VERSION, room_id)
-    return version_named(version) if version is not None else None
 
 
 # Values: room ID, type, state key, event ID (None takes the key out of the state).

@@ -25,7 +25,7 @@ APPEND_TO_DEVICE = rows("""
     FROM message AS m
     JOIN fresh ON fresh.digest = m.digest
     JOIN devices AS d ON d.user_id = m.user_id AND m.device_id IN (d.device_id, '*')
-    WHERE true
+    WHERE m.position = m.first
     ORDER BY m.position, d.user_id, d.device_id, m.device_id = '*'
 """)
 

@@ -58,10 +58,10 @@ async def log_in(server: LiveServer, user: str) -> int:
 
 async def test_it_starts_on_nothing_and_stops_with_everything_it_started(tmp_path: Path) -> None:
     server = LiveServer(tmp_path)
-    for start in ("first", "second"):
+    for start, limit in (("first", 10), ("second", 5)):
         begun = time.monotonic()
         await server.start()
-        assert time.monotonic() - begun < 5, f"the {start} start took too long"
+        assert time.monotonic() - begun < limit, f"the {start} start took too long"
         postgres = postgres_of(server)
         assert is_alive(postgres)
         assert await server.stop() == 0

@@ -160,3 +160,11 @@ def test_nothing_of_the_workplace_is_in_the_repository() -> None:
         text = file.read_text(errors="ignore")
         found += [f"{place(file)}: {name}" for name in FROM_ELSEWHERE if name in text]
     assert found == []
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert "## Test it\n\n```sh\nscripts/test\n```" in readme
+    assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()
+    programs = [ROOT / ".ci" / "run", *(ROOT / "scripts").iterdir()]
+    assert [place(program) for program in programs if not program.stat().st_mode & 0o100] == []

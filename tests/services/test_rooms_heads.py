@@ -12,6 +12,8 @@ from protocol.build import EventDraft
 from protocol.ids import RoomID
 from protocol.matrix_error import Forbidden
 from services.rooms import head as head_module
+from services.rooms.append import append
+from services.rooms.compose import compose
 from services.rooms.create import CreateRoom, create_room
 from services.rooms.head import UnknownRoom
 from services.rooms.membership.join import join
@@ -97,8 +99,6 @@ async def test_there_is_no_head_of_an_unknown_room(database: Database) -> None:
 async def test_what_was_built_and_not_put_into_the_journal_never_was(database: Database) -> None:
     tenant = await process(database)
     room_id = await create_room(tenant, ALICE, CreateRoom())
-    from services.rooms.append import append
-    from services.rooms.compose import compose
 
     async with tenant.heads.locked(room_id) as head:
         version = head.version
