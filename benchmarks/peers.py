@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Server:
     folder: Path
     postgres_pid: int
     users: int = 0
+    first_answer: float = 0.0
+    """Seconds from the start on an empty folder to the first answer."""
 
     def cpu(self) -> Cpu:
         """What the server and its PostgreSQL have used so far."""
@@ -69,14 +72,16 @@ class Server:
 
     async def ready(self) -> None:
         """Returns when it answers; raises when it has ended."""
-        for _ in range(1200):
+        began = time.perf_counter()
+        for _ in range(3000):
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended: {(self.folder / 'log').read_text()[-2000:]}")
             try:
                 await Connection(self.port).ok("GET", "/_matrix/client/versions")
+                self.first_answer = time.perf_counter() - began
                 return
             except (OSError, asyncio.IncompleteReadError):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
         raise RuntimeError(f"{self.name} does not answer")
 
 

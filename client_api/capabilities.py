@@ -7,6 +7,7 @@ from web.reply import Json
 
 ENABLED = {"enabled": True}
 DISABLED = {"enabled": False}
+_FOR_ADMINISTRATORS = {"m.account_management": {"lock": True, "suspend": True}}
 
 
 @endpoint("GET", "/_matrix/client/v3/capabilities", auth=Auth.USER, limit=GENERAL)
@@ -26,5 +27,6 @@ async def get_capabilities(call: ClientCall) -> Json:
             "m.3pid_changes": DISABLED,
             "m.get_login_token": ENABLED,
             "m.forget_forced_upon_leave": DISABLED,
+            **(_FOR_ADMINISTRATORS if call.requester.is_admin else {}),
         }
     }

@@ -33,9 +33,7 @@ def _request(fields: Fields) -> create.CreateRoom:
 
 
 def _invites_third_parties(fields: Fields) -> bool:
-    invites = [
-        Fields(json) for json in (fields.objects("invite_3pid") if fields.json.get("invite_3pid") else ())
-    ]
+    invites = [Fields(json) for json in fields.objects("invite_3pid", [])]
     for invite in invites:
         for name in ("id_server", "id_access_token", "medium", "address"):
             invite.text(name)
@@ -43,7 +41,5 @@ def _invites_third_parties(fields: Fields) -> bool:
 
 
 def _initial_state(fields: Fields) -> tuple[EventDraft, ...]:
-    given = [
-        Fields(json) for json in (fields.objects("initial_state") if fields.json.get("initial_state") else ())
-    ]
+    given = [Fields(json) for json in fields.objects("initial_state", [])]
     return tuple(EventDraft(f.text("type"), f.object("content"), f.text("state_key", "")) for f in given)

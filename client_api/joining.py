@@ -1,7 +1,7 @@
 """Joining rooms (§Joining rooms)."""
 
 from client_api import ClientCall
-from client_api.reasons import reason_of
+from client_api.reasons import reason_of, via_of
 from services.rooms.membership.join import join
 from services.rooms.membership.resolve import room_named
 from web.endpoint import JOINS, Auth, endpoint
@@ -12,13 +12,13 @@ from web.reply import Json
 async def join_room_by_id(call: ClientCall) -> Json:
     """The ID of the room, joined."""
     room_id = call.room_id()
-    await join(call.tenant, call.requester, room_id, reason_of(call))
+    await join(call.tenant, call.requester, room_id, reason_of(call), via_of(call))
     return {"room_id": room_id}
 
 
 @endpoint("POST", "/_matrix/client/v3/join/{roomIdOrAlias}", auth=Auth.USER, limit=JOINS)
 async def join_room(call: ClientCall) -> Json:
     """The ID of the room, joined."""
-    room_id = await room_named(call.tenant, call.path["roomIdOrAlias"])
-    await join(call.tenant, call.requester, room_id, reason_of(call))
+    room_id, servers = await room_named(call.tenant, call.path["roomIdOrAlias"])
+    await join(call.tenant, call.requester, room_id, reason_of(call), (*via_of(call), *servers))
     return {"room_id": room_id}

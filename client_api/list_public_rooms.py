@@ -66,7 +66,7 @@ async def query_public_rooms(call: ClientCall) -> Json:
 async def _public_rooms(tenant: Tenant, server: str | None, query: DirectoryQuery, asked: JsonObject) -> Json:
     if server is None or server == tenant.name:
         return await directory.public_rooms(tenant, query)
-    return await tenant.remotes.public_rooms(parse_server_name(server), asked)
+    return await directory.public_rooms_elsewhere(tenant, parse_server_name(server), asked)
 
 
 def _room_types(wanted: Fields) -> tuple[str | None, ...] | None:

@@ -1,7 +1,5 @@
 """Making an account (§Legacy API, «Account registration»)."""
 
-from typing import Any
-
 from client_api import AnonymousCall
 from client_api.interactive import operation_of
 from client_api.session_reply import session_json, wish_of
@@ -30,12 +28,16 @@ async def register(call: AnonymousCall) -> Json:
     kind = call.query_text("kind", "user")
     if kind not in ("user", "guest"):
         raise InvalidParam("kind must be user or guest")
-    wish = wish_of(call)
+    wish, inhibit_login = wish_of(call), call.flag("inhibit_login", False)
     check_device_id(wish.device_id)
     if kind == "guest":
         # «A guest has no password and cannot log in again»; its device is always a new one.
-        return await _answer(call, await register_guest(call.tenant), Wish(display_name=wish.display_name))
-    return await _answer(call, await _register(call), wish)
+        user_id, wish = await register_guest(call.tenant), Wish(display_name=wish.display_name)
+    else:
+        user_id = await _register(call)
+    if inhibit_login:
+        return {"user_id": user_id}
+    return session_json(await begin_session(call.tenant, user_id, wish))
 
 
 async def _register(call: AnonymousCall) -> UserID:
@@ -47,13 +49,6 @@ async def _register(call: AnonymousCall) -> UserID:
         return await register_for_appservice(call.tenant, appservice_of(call.tenant, token), username)
     wanted = Registration(username, call.text("password", None))
     return await register_user(call.tenant, wanted, operation_of(call))
-
-
-async def _answer(call: AnonymousCall, user_id: UserID, wish: Wish) -> Json:
-    said: dict[str, Any] = {"user_id": user_id}
-    if not call.flag("inhibit_login", False):
-        said = session_json(await begin_session(call.tenant, user_id, wish))
-    return said
 
 
 @endpoint("GET", "/_matrix/client/v3/register/available", auth=Auth.NONE, limit=GENERAL)

@@ -1,4 +1,4 @@
-"""The command line: `hearth serve`, `hearth user add`, `hearth migrate`, `hearth routes`."""
+"""The command line: `hearth serve`, `hearth user add`, `hearth key rotate`, `hearth migrate`, `hearth routes`."""
 
 from __future__ import annotations
 
@@ -91,6 +91,18 @@ def _parser() -> argparse.ArgumentParser:
         "--password-file", metavar="FILE", help="a file with the password; - for standard input"
     )
     adding.add_argument("--admin", action="store_true", help="make it an administrator's account")
+
+    keys = below.add_parser("key", help="signing keys", description="The keys with which a server signs.")
+    rotating = keys.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser(
+        "rotate",
+        help="make a new signing key",
+        description="Makes a new signing key, which is used from the next start; the one before is published as an"
+        " old one from then on. Stop the server first: what it signs afterwards with the old key is not valid.",
+    )
+    _common(rotating, commands.key_rotate)
+    rotating.add_argument(
+        "--tenant", metavar="NAME", help="which server, where the configuration names several"
+    )
 
     migrated = below.add_parser(
         "migrate",

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 from homeserver.appservices import load_appservices
-from homeserver.keys import signing_key
+from homeserver.keys import old_keys, signing_key
+from homeserver.platform import Platform
+from homeserver.remotes import asking_others
 from homeserver.tenants import TenantPlan
 from protocol.ids import ServerName
 from services.observations import BackgroundFailure, Observation
-from services.ports import NoRemotes
+from services.ports import NoRemotes, Remotes
 from services.rooms.head import Heads
 from services.rooms.tail import Tails
 from services.sync.listener import Listeners
-from services.tenant import Clock, Compute, Random, Tenant
+from services.tenant import Tenant
 from storage.blobs import FolderBlobs
 from storage.database import Database
 from storage.feed import Feed, Subscriber
@@ -35,21 +36,6 @@ LOOK_AGAIN = 5.0
 """Seconds after which a process looks for commits of others, should every wake-up have been lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """What the process offers to all its tenants."""
-
-    database: Mapping[str, Any]
-    """What asyncpg.connect takes: a `dsn`, or a `host`, `user` and `database`."""
-    connections: int
-    redis_url: str | None
-    clock: Clock
-    random: Random
-    compute: Compute
-    observe: Callable[[str, Observation], None]
-    """Told of what happened, and to which tenant."""
-
-
 @asynccontextmanager
 async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
     """A tenant on an up-to-date schema, hearing of every commit; at the end all that waits is written first.
@@ -62,6 +48,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
         platform.observe(name, observation)
 
     key = signing_key(plan.key_file, platform.random)
+    old = old_keys(plan.key_file)
     appservices = load_appservices(plan.settings.appservice_files, name)
     plan.settings.media.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     await migrate_schema(platform.database, plan.schema)
@@ -69,6 +56,11 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
         database = await Database.open(dict(platform.database), plan.schema, platform.connections)
         stack.push_async_callback(database.close)
         wakeups, ephemeral, limits = await _shared(stack, plan, platform, observe)
+        remotes: Remotes = NoRemotes()
+        if plan.settings.federation.enabled:
+            remotes = await stack.enter_async_context(
+                asking_others(plan.settings, key, old, database, platform)
+            )
         feed = Feed(database)
         await feed.start()
         stack.push_async_callback(feed.stop)
@@ -84,7 +76,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             wakeups=wakeups,
             ephemeral=ephemeral,
             limits=limits,
-            remotes=NoRemotes(),
+            remotes=remotes,
             blobs=FolderBlobs(plan.settings.media.folder),
             clock=platform.clock,
             random=platform.random,
@@ -94,6 +86,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             tails=Tails(database),
             listeners=Listeners(database, feed, ephemeral, platform.clock),
             appservices=appservices,
+            old_keys=old,
         )
         _subscribe(tenant)
         await _hear_of_others(stack, tenant, platform.redis_url is not None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import federation.authenticate
 from protocol.matrix_error import MissingToken
 from services.accounts.authenticate import Claim, Who, authenticate
-from services.requester import Requester
+from services.requester import Peer, Requester
 from services.tenant import Tenant
 from web.call import Call
 from web.endpoint import Auth
@@ -14,8 +15,10 @@ from web.endpoint import Auth
 _FOR_LOCKED_USERS = frozenset({"/_matrix/client/v3/logout", "/_matrix/client/v3/logout/all"})
 
 
-async def requester_of(call: Call[Tenant, Any]) -> Requester:
-    """The account behind the call's access token; raises UnknownToken and its like."""
+async def requester_of(call: Call[Tenant, Any]) -> Requester | Peer:
+    """The account behind the call's access token, or the server behind its signature; raises UnknownToken and its like."""
+    if call.endpoint.auth is Auth.SERVER:
+        return await federation.authenticate.authenticate(call)
     token = call.access_token()
     if token is None:
         raise MissingToken

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from homeserver.assemble import migrate_schema, opened
 from homeserver.config import Config
+from homeserver.keys import rotate
 from homeserver.metrics import Metrics
 from homeserver.routes import all_endpoints, table
 from homeserver.run import database_beside_server, planned, platform
 from homeserver.tenants import plans
 from protocol.matrix_error import MatrixError
 from services.accounts.create import create_account
+from services.tenant import SystemClock, SystemRandom
 
 
 class CommandError(Exception):
@@ -34,6 +36,12 @@ async def user_add(config: Config, options: argparse.Namespace) -> None:
         except MatrixError as error:
             raise CommandError(str(error)) from None
     print(f"{user_id} is there{', an administrator' if options.admin else ''}.")
+
+
+async def key_rotate(config: Config, options: argparse.Namespace) -> None:
+    """Makes a new signing key; the one before is kept as an old one."""
+    key = rotate(planned(config, options.tenant).key_file, SystemRandom(), SystemClock().now())
+    print(f"{key.name} is the key from the next start on.")
 
 
 async def migrate(config: Config) -> None:

@@ -225,6 +225,25 @@ class FederationConfig:
         BOOLEAN, "false only in tests: anybody can pretend to be anybody.", True
     )
     timeout: int = setting(DURATION, "How long an answer is waited for.", 60 * SECOND)
+    share_profiles: bool = setting(
+        BOOLEAN, "Whether other servers may look up profiles without sharing a room.", True
+    )
+    share_device_names: bool = setting(
+        BOOLEAN, "Whether other servers see how users call their devices.", False
+    )
+    send_presence: bool = setting(
+        BOOLEAN, "Whether other servers are told which users are there. It is much traffic.", False
+    )
+    notaries: tuple[str, ...] = setting(
+        Listed(SERVER_NAME), "Servers that are asked for the keys of servers that do not answer.", ()
+    )
+    well_known: str | None = setting(
+        SERVER_NAME,
+        "What /.well-known/matrix/server tells others: the name, with its port, where they find this server.",
+        None,
+        optional=True,
+        example="matrix.example.org:443",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +252,11 @@ class MediaConfig:
 
     max_upload: int = setting(SIZE, "The largest file that may be uploaded.", 50 * MIB)
     max_pixels: int = setting(whole(1), "Images with more pixels get no thumbnail.", 32 * MIB)
+    remote_cache: int = setting(
+        SIZE,
+        "How much is kept of other servers' files; what was used longest ago goes first.",
+        5 * 1024 * MIB,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from protocol.errors import ProtocolError
-from protocol.signing import SigningKey, read_key_file, write_key_file
+from protocol.signing import SigningKey, VerifyKey, read_key_file, write_key_file
 from services.tenant import Random
 
 
@@ -25,6 +25,45 @@ def signing_key(file: Path, random: Random) -> SigningKey:
     if not keys:
         raise KeyFileError(f"{file}: there is no key in it")
     return keys[0]
+
+
+def old_keys(file: Path) -> tuple[VerifyKey, ...]:
+    """The keys that the file's key has replaced; `valid_until` is when each expired.
+
+    They stand in a file of the same name and `.old`, a line each: algorithm, version, public key, and the
+    milliseconds since 1970 at which it was last used.
+    """
+    old = _old_file(file)
+    try:
+        lines = old.read_text(encoding="ascii").splitlines()
+        return tuple(_old_key(line.split()) for line in lines if line.strip())
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, ProtocolError) as error:
+        raise KeyFileError(f"{old}: {error}") from None
+
+
+def rotate(file: Path, random: Random, now: int) -> SigningKey:
+    """A new key; the one that it replaces is written down as an old one first."""
+    key = signing_key(file, random)
+    algorithm, _, version = key.name.partition(":")
+    with _old_file(file).open("a", encoding="ascii") as output:
+        output.write(f"{algorithm} {version} {key.verify_key.to_base64()} {now}\n")
+        output.flush()
+        os.fsync(output.fileno())
+    file.unlink()
+    return signing_key(file, random)
+
+
+def _old_key(fields: list[str]) -> VerifyKey:
+    if len(fields) != 4:
+        raise ProtocolError("a line is not: algorithm version key expired_ts")
+    algorithm, version, key, expired = fields
+    return VerifyKey.from_base64(f"{algorithm}:{version}", key, int(expired))
+
+
+def _old_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}.old")
 
 
 def _make(file: Path, random: Random) -> None:

@@ -14,7 +14,7 @@ from homeserver.authenticate import requester_of
 from homeserver.config import ListenerConfig
 from homeserver.limits import hold_back
 from homeserver.routes import api_of
-from services.requester import Requester
+from services.requester import Peer, Requester
 from services.tenant import Tenant
 from web.connection import Answer, Server
 from web.endpoint import Endpoint
@@ -50,7 +50,9 @@ async def listening(
     served = [endpoint for endpoint in endpoints if api_of(endpoint) in listener.apis]
     default = tenants[0] if len(tenants) == 1 else None
     hosts: Mapping[str, Tenant] = by_host(tenants) if default is None else {}
-    site: Site[Tenant, Requester] = Site(Router(served), hosts, default, requester_of, hold_back, observe)
+    site: Site[Tenant, Requester | Peer] = Site(
+        Router(served), hosts, default, requester_of, hold_back, observe
+    )
     server = Server(_forwarded(site.answer)) if listener.behind_proxy else site.server()
     sockets = await _open(server, listener)
     try:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from homeserver.assemble import Platform, opened
+from homeserver.assemble import opened
 from homeserver.compute import ThreadCompute
 from homeserver.config import Config
 from homeserver.identity import remember
@@ -17,6 +17,7 @@ from homeserver.life import alive
 from homeserver.listen import listening
 from homeserver.logging import LOG, log_observation
 from homeserver.metrics import Metrics
+from homeserver.platform import Platform
 from homeserver.routes import all_endpoints
 from homeserver.tenants import TenantPlan, plans
 from homeserver.welcome import welcome

@@ -32,6 +32,7 @@ class TenantPlan:
     settings: Settings
     schema: str
     key_file: Path
+    """The key; those that it replaced stand in a file beside it, whose name ends with `.old`."""
 
 
 def plans(config: Config) -> tuple[TenantPlan, ...]:
@@ -69,7 +70,12 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
     settings = Settings(
         server_name=name,
         public_base_url=(tenant.public_base_url or _base_url(config, name)).rstrip("/"),
-        media=Media(media_folder(config, name), config.media.max_upload, config.media.max_pixels),
+        media=Media(
+            media_folder(config, name),
+            config.media.max_upload,
+            config.media.max_pixels,
+            config.media.remote_cache,
+        ),
         default_room_version=config.rooms.default_version,
         registration=_registration(tenant.registration or config.registration),
         passwords=Passwords(
@@ -92,6 +98,11 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
             config.federation.allowed_private_networks,
             config.federation.verify_certificates,
             config.federation.timeout,
+            config.federation.share_profiles,
+            config.federation.share_device_names,
+            config.federation.notaries,
+            config.federation.well_known,
+            config.federation.send_presence,
         ),
         presence_enabled=config.presence.enabled,
         appservice_files=(*config.appservices, *tenant.appservices),

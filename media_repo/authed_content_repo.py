@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from media_repo import ClientCall
-from media_repo.download import find_media, serve_media
+from media_repo.asked_thumbnail import asked_thumbnail
+from media_repo.download import DEFAULT_PATIENCE, MAX_PATIENCE, find_media, serve_media
 from media_repo.thumbnails import serve_thumbnail
 from media_repo.upload import checked_name
-from protocol.matrix_error import InvalidParam
 from storage.media import Media
 from web.endpoint import MEDIA, Auth, endpoint
 from web.reply import Json, Reply
-
-_MAX_SIDE = 8192
 
 
 @endpoint("GET", "/_matrix/client/v1/media/config", auth=Auth.USER, limit=MEDIA)
@@ -49,15 +47,10 @@ async def get_content_override_name_authed(call: ClientCall) -> Reply:
 )
 async def get_content_thumbnail_authed(call: ClientCall) -> Reply:
     """A smaller picture of the file."""
-    width = call.query_integer("width", 0, 1, _MAX_SIDE)
-    height = call.query_integer("height", 0, 1, _MAX_SIDE)
-    method = call.query_text("method", "scale")
-    if not width or not height:
-        raise InvalidParam("width and height are needed")
-    if method not in ("crop", "scale"):
-        raise InvalidParam("method must be crop or scale")
+    width, height, method = asked_thumbnail(call)
     return await serve_thumbnail(call.tenant, await _asked_for(call), width, height, method)
 
 
 async def _asked_for(call: ClientCall) -> Media:
-    return await find_media(call.tenant, call.server_name(), call.path["mediaId"])
+    patience = call.query_duration("timeout_ms", DEFAULT_PATIENCE, MAX_PATIENCE)
+    return await find_media(call.tenant, call.server_name(), call.path["mediaId"], patience)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from media_repo.remote import find_remote
 from protocol.ids import ServerName
 from protocol.matrix_error import InvalidParam, NotFound
+from services.settings import MINUTE, SECOND
 from services.tenant import Tenant
 from storage import media
 from storage.media import Media
 from web.reply import Reply
 
 # §Serving inline content: what browsers show and do not run.
-INLINE = frozenset(
-    (
-        "text/css text/plain text/csv application/json application/ld+json image/jpeg image/gif image/png image/apng "
-        "image/webp image/avif video/mp4 video/webm video/ogg video/quicktime audio/mp4 audio/webm audio/aac "
-        "audio/mpeg audio/ogg audio/wave audio/wav audio/x-wav audio/x-pn-wav audio/flac audio/x-flac"
-    ).split()
-)
+_INLINE_KINDS = {
+    "text": ("css", "plain", "csv"),
+    "application": ("json", "ld+json"),
+    "image": ("jpeg", "gif", "png", "apng", "webp", "avif"),
+    "video": ("mp4", "webm", "ogg", "quicktime"),
+    "audio": ("mp4", "webm", "aac", "mpeg", "ogg", "wave", "wav", "x-wav", "x-pn-wav", "flac", "x-flac"),
+}
+INLINE = frozenset(f"{kind}/{subtype}" for kind, subtypes in _INLINE_KINDS.items() for subtype in subtypes)
 _SANDBOX = (
     "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; "
     "style-src 'unsafe-inline'; object-src 'self';"
@@ -30,20 +33,35 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, max-age=86400, immutable",
 }
+DEFAULT_PATIENCE = 20 * SECOND
+MAX_PATIENCE = MINUTE
 _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
-async def find_media(tenant: Tenant, server_name: ServerName, media_id: str) -> Media:
-    """The file. Raises NotFound; for another server's file too, while this server does not ask others for media."""
-    if not _MEDIA_ID.fullmatch(media_id):
-        raise InvalidParam("This is not a media ID")
-    if server_name != tenant.name:
-        raise NotFound("Media of other servers cannot be had here")
+async def find_media(
+    tenant: Tenant, server_name: ServerName, media_id: str, patience: int = DEFAULT_PATIENCE
+) -> Media:
+    """The file, of whatever server; see `find_local` and `find_remote` for what is raised."""
+    if server_name == tenant.name:
+        return await find_local(tenant, media_id)
+    return await find_remote(tenant, server_name, checked_id(media_id), patience)
+
+
+async def find_local(tenant: Tenant, media_id: str) -> Media:
+    """A file that was uploaded here; raises NotFound, and InvalidParam for what is no media ID."""
+    checked_id(media_id)
     async with tenant.database.read() as tx:
         found = await media.get(tx, media_id)
     if found is None or await tenant.blobs.size(found.digest) is None:
         raise NotFound("There is no such file")
     return found
+
+
+def checked_id(media_id: str) -> str:
+    """The media ID itself; raises InvalidParam for what is none."""
+    if not _MEDIA_ID.fullmatch(media_id):
+        raise InvalidParam("This is not a media ID")
+    return media_id
 
 
 def serve_media(tenant: Tenant, file: Media, file_name: str | None = None) -> Reply:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from media_repo.download import HEADERS, disposition, serve_media
+from media_repo.record import recording
 from protocol.matrix_error import Unknown
 from services.tenant import Tenant
 from storage import media
@@ -30,6 +33,34 @@ class Picture:
     content_type: str
 
 
+# What decoders raise at broken files.
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By the EXIF tag Orientation."""
+
+
 class NotAPicture(Exception):
     """The bytes are no picture that can be shown, or one too large to decode safely."""
 
@@ -44,21 +75,40 @@ def size_for(width: int, height: int, method: str) -> tuple[int, int, str]:
 def make_thumbnail(data: bytes, width: int, height: int, method: str, max_pixels: int) -> Picture:
     """The picture scaled down (never up); a pure function, for `Compute`. Raises NotAPicture."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                raise NotAPicture("too many pixels")
-            image.draft("RGB", (width, height))
-            upright = ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return _make_thumbnail(data, width, height, method, max_pixels)
+    except _BROKEN as error:
         raise NotAPicture(str(error)) from None
-    if upright.width <= width and upright.height <= height:
+
+
+def _make_thumbnail(data: bytes, width: int, height: int, method: str, max_pixels: int) -> Picture:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        if image.width * image.height > max_pixels:
+            raise NotAPicture("too many pixels")
+        original = max(image.size), min(image.size)
+        image.draft("RGB", (max(width, height),) * 2)
+        upright = _upright(image)
+    if (
+        original == (max(upright.size), min(upright.size))
+        and upright.width <= width
+        and upright.height <= height
+    ):
         return Picture(None, "")
     if method == "crop":
         small = ImageOps.fit(upright, (min(width, upright.width), min(height, upright.height)))
     else:
-        small = upright.copy()
+        small = upright
         small.thumbnail((width, height))
     return _encoded(small)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A copy, turned as the camera was."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except _BROKEN:  # that the camera's notes are broken is no fault of the picture
+        return image.copy()
+    turn = None if orientation is None else _TURNS.get(orientation)
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def _encoded(image: Image.Image) -> Picture:
@@ -97,7 +147,7 @@ async def _make(tenant: Tenant, file: Media, width: int, height: int, method: st
         return None
     digest, size = await tenant.blobs.write(_once(picture.data), _MAX_SOURCE)
     thumbnail = Thumbnail(width, height, method, False, picture.content_type, size, digest)
-    async with tenant.database.transaction() as tx:
+    async with recording(tenant, digest) as tx:
         await media.add_thumbnail(tx, file.media_id, thumbnail)
     return thumbnail
 

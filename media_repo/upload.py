@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+from media_repo.record import recording
 from protocol.ids import UserID
 from protocol.matrix_error import InvalidParam
 from services.tenant import Tenant
@@ -42,6 +43,6 @@ async def take_upload(
     digest, size = await tenant.blobs.write(chunks, tenant.settings.media.max_upload)
     media_id = tenant.random.token(_ID_LENGTH)
     file = Media(media_id, owner, tenant.clock.now(), size, content_type, file_name, digest)
-    async with tenant.database.transaction() as tx:
+    async with recording(tenant, digest) as tx:
         await media.add(tx, file)
     return f"mxc://{tenant.name}/{media_id}"

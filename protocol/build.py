@@ -17,8 +17,17 @@ from protocol.room_versions import EventFormat, RoomVersion
 from protocol.signing import SigningKey
 from protocol.unpadded_base64 import encode_base64
 
-# An event before ours; versions 1 and 2 also name its hash, so that there it must be the event itself.
-PrevEvent: TypeAlias = EventID | Event
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An event as a template names it: we may not have it. Versions 1 and 2 name its hashes too."""
+
+    event_id: EventID
+    hashes: JsonObject
+
+
+# An event before ours; versions 1 and 2 also name its hash, so that there it must be more than the ID.
+PrevEvent: TypeAlias = EventID | Event | Named
 
 # More than `hashes` and one signature add to an event.
 _HASH_AND_SIGNATURE_BYTES: Final = 1024
@@ -41,7 +50,7 @@ def build_event(
     room_id: RoomID | None,
     sender: UserID,
     prev_events: Sequence[PrevEvent],
-    auth_events: Sequence[Event],
+    auth_events: Sequence[Event | Named],
     depth: int,
     origin_server_ts: int,
     key: SigningKey,
@@ -82,7 +91,9 @@ def build_event(
 
 def _reference(event: PrevEvent, version: RoomVersion) -> Any:
     if version.event_format is EventFormat.IDS:
-        return event.event_id if isinstance(event, Event) else event
+        return event.event_id if isinstance(event, Event | Named) else event
+    if isinstance(event, Named):
+        return [event.event_id, event.hashes]
     if not isinstance(event, Event):
         raise InvalidEvent("this room version wants the hashes of prev_events")
     return [event.event_id, {"sha256": encode_base64(reference_hash(event.json, version))}]

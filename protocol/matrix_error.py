@@ -49,6 +49,14 @@ class Unknown(MatrixError):
     """Anything else that is the client's doing."""
 
 
+class Translated(Exception):
+    """An error of another party; `told` is what our caller hears of it."""
+
+    def __init__(self, message: str, told: MatrixError) -> None:
+        super().__init__(message)
+        self.told = told
+
+
 class Forbidden(MatrixError):
     """No permission; a wrong password or login token."""
 

@@ -40,7 +40,8 @@ async def create_alias(tenant: Tenant, requester: Requester, alias: RoomAlias, r
 async def resolve_alias(tenant: Tenant, alias: RoomAlias) -> tuple[RoomID, list[ServerName]]:
     """The room, and servers that know it; raises NotFound."""
     if server_of(alias) != tenant.name:
-        return await tenant.remotes.resolve_alias(alias)
+        found_there = await tenant.remotes.resolve_alias(alias)
+        return found_there.room_id, found_there.servers
     async with tenant.database.read() as tx:
         found = await aliases.get_alias(tx, alias)
         if found is None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
-from protocol.ids import RoomID
+from protocol.ids import RoomID, ServerName
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, InvalidParam, NotFound
 from services.aliases import CANONICAL_ALIAS
 from services.requester import Requester
 from services.room_powers import may_set
+from services.rooms.summary import told_summary
 from services.tenant import Tenant
 from storage.database import Tx
 from storage.directory import (
@@ -85,6 +86,17 @@ async def public_rooms(tenant: Tenant, query: DirectoryQuery) -> JsonObject:
     if total is not None:
         reply["total_room_count_estimate"] = total
     return reply
+
+
+async def public_rooms_elsewhere(tenant: Tenant, server: ServerName, query: JsonObject) -> JsonObject:
+    """A page of another server's directory, without what it should not have; raises RemoteFailed."""
+    told = await tenant.remotes.public_rooms(server, query)
+    rooms = (told_summary(room) for room in told["chunk"])
+    page: JsonObject = {"chunk": [room.json for room in rooms if room is not None]}
+    for name, kind in (("next_batch", str), ("prev_batch", str), ("total_room_count_estimate", int)):
+        if type(told.get(name)) is kind:
+            page[name] = told[name]
+    return page
 
 
 async def _find(tx: Tx, query: DirectoryQuery, mark: Mark | None) -> list[JsonObject]:

@@ -11,10 +11,11 @@ import orjson
 from protocol.build import EventDraft
 from protocol.errors import ProtocolError
 from protocol.events import MEMBER
-from protocol.ids import RoomID, UserID, server_of
+from protocol.ids import RoomID, ServerName, UserID, server_of
 from protocol.json import JsonObject
 from protocol.matrix_error import (
     BadJson,
+    Forbidden,
     GuestAccessForbidden,
     InvalidParam,
     KeyTooLarge,
@@ -27,12 +28,14 @@ from services.requester import Requester
 from services.rooms.send import send_event
 from services.tenant import Tenant
 from storage.profiles import Appearance, appearances_of, lock_profile, profile_of, replace_profile
+from storage.servers.serving import shares_room
 
 MAX_PROFILE_BYTES = 64 * 1024
 MAX_KEY_BYTES = 255
 MAX_LENGTHS = {"displayname": 256, "avatar_url": 1000}
 """Characters. These two go into member events, which must stay small."""
 ROOMS_AT_ONCE = 10
+_TEXTS = (*MAX_LENGTHS, "m.tz")
 
 NOTHING_YET = object()
 
@@ -43,7 +46,7 @@ _KEY = re.compile(r"avatar_url|displayname|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 async def get_profile(tenant: Tenant, user_id: UserID) -> JsonObject:
     """All fields; raises NotFound for users that there are not, and where another server does not say."""
     if server_of(user_id) != tenant.name:
-        return await tenant.remotes.profile(user_id)
+        return _without_nonsense(await tenant.remotes.profile(user_id))
     async with tenant.database.read() as tx:
         fields = await profile_of(tx, user_id)
     if fields is None:
@@ -52,12 +55,40 @@ async def get_profile(tenant: Tenant, user_id: UserID) -> JsonObject:
     return profile
 
 
+async def profile_for_server(
+    tenant: Tenant, server: ServerName, user_id: UserID, field: str | None
+) -> JsonObject:
+    """What another server sees of a user of ours, all or one field; raises NotFound, and Forbidden where the settings
+    keep profiles from servers that share no room with the user.
+    """
+    if not tenant.settings.federation.share_profiles:
+        async with tenant.database.read() as tx:
+            if not await shares_room(tx, user_id, server):
+                # «The server is unwilling to disclose whether the user exists and/or has profile information.»
+                raise Forbidden("This server does not show this profile to yours")
+    if field is None:
+        return await get_profile(tenant, user_id)
+    return await get_profile_field(tenant, user_id, field)
+
+
 async def get_profile_field(tenant: Tenant, user_id: UserID, key: str) -> JsonObject:
     """The field alone; raises NotFound also when the user has not set it."""
-    profile = await get_profile(tenant, user_id)
+    if server_of(user_id) != tenant.name:
+        profile = _without_nonsense(await tenant.remotes.profile(user_id, key))
+    else:
+        profile = await get_profile(tenant, user_id)
     if key not in profile:
         raise NotFound("The profile does not have this field")
     return {key: profile[key]}
+
+
+def _without_nonsense(told: JsonObject) -> JsonObject:
+    """Another server's word for a profile, without what clients would stumble over."""
+    return {
+        name: value
+        for name, value in told.items()
+        if name not in _TEXTS or (isinstance(value, str) and len(value) <= MAX_LENGTHS.get(name, MAX_KEY_BYTES))
+    }
 
 
 async def set_profile_field(tenant: Tenant, requester: Requester, key: str, value: Any) -> None:
@@ -66,7 +97,7 @@ async def set_profile_field(tenant: Tenant, requester: Requester, key: str, valu
     Raises InvalidParam, BadJson, KeyTooLarge, ProfileTooLarge or GuestAccessForbidden.
     """
     check_key(requester, key)
-    if key in MAX_LENGTHS and not value:
+    if key in MAX_LENGTHS and value in ("", None):
         # COMPAT clients that take back their name or picture with "" or null.
         return await delete_profile_field(tenant, requester, key)
     _check_value(key, value)
@@ -105,7 +136,7 @@ def check_key(requester: Requester, key: str) -> None:
 
 
 def _check_value(key: str, value: Any) -> None:
-    if (key in MAX_LENGTHS or key == "m.tz") and not isinstance(value, str):
+    if key in _TEXTS and not isinstance(value, str):
         raise BadJson(f"{key} must be a string")
     most = MAX_LENGTHS.get(key)
     if most is not None and len(value) > most:

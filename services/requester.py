@@ -1,10 +1,10 @@
-"""Who is asking: the account, device or bridge behind an access token."""
+"""Who is asking: the account, device or bridge behind an access token, or another server behind its signature."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocol.ids import DeviceID, UserID
+from protocol.ids import DeviceID, ServerName, UserID
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +18,10 @@ class Requester:
     is_admin: bool = False
     appservice: str | None = None
     is_suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An authenticated caller of the server-server API."""
+
+    server_name: ServerName

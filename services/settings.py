@@ -99,6 +99,11 @@ class Federation:
     allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     verify_certificates: bool = True
     timeout: int = 60 * SECOND
+    share_profiles: bool = True
+    share_device_names: bool = False
+    notaries: tuple[str, ...] = ()
+    well_known: str | None = None
+    send_presence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ class Media:
     folder: Path
     max_upload: int = 50 * MIB
     max_pixels: int = 32 * 1024 * 1024
+    remote_cache: int = 5 * 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from protocol.ids import ServerName
-from protocol.signing import SigningKey
+from protocol.ids import RoomID, ServerName
+from protocol.signing import SigningKey, VerifyKey
 from services.accounts.logins import Logins
 from services.appservices.registry import Appservices
 from services.observations import Observation
+from services.once import Once
+from services.keys.stale_lists import StaleLists
 from services.ports import Blobs, Remotes
 from services.push.counts import CountsMemory
 from services.push.evaluators import Evaluators
 from services.rooms.head import Heads
+from services.rooms.membership.entering import Entering
+from services.rooms.membership.partial_rooms import PartialRooms
+from services.rooms.receive.queues import RoomQueues
+from services.rooms.remote_spaces import Question, Told
 from services.rooms.tail import Tails
+from services.servers.heard import Heard
 from services.settings import Settings
 from services.sync.listener import Listeners
 from storage.database import Database
@@ -91,6 +98,18 @@ class Tenant:
     appservices: Appservices = field(default_factory=Appservices)
     evaluators: Evaluators = field(default_factory=Evaluators)
     counts: CountsMemory = field(default_factory=CountsMemory)
+    heard: Heard = field(default_factory=Heard)
+    stale_lists: StaleLists = field(default_factory=StaleLists)
+    entering: Entering = field(default_factory=Entering)
+    old_keys: tuple[VerifyKey, ...] = ()
+    """What we once signed with; `valid_until` is when each expired."""
+    partial_rooms: PartialRooms = field(default_factory=PartialRooms)
+    inbound: RoomQueues = field(default_factory=RoomQueues)
+    transactions: Once[tuple[ServerName, str], bytes] = field(default_factory=Once)
+    """What other servers send us, as long as it is being answered and a little longer."""
+    backfilling: Once[RoomID, bool] = field(default_factory=Once)
+    told_spaces: Once[Question, Told | None] = field(default_factory=Once)
+    fetching: Once[tuple[ServerName, str], None] = field(default_factory=Once)  # files of other servers
 
 
 class SystemClock:

@@ -38,19 +38,16 @@ class FolderBlobs:
                 digest, size = await _copy(chunks, file, limit)
             await asyncio.to_thread(self._keep, temporary, digest)
         finally:
-            temporary.unlink(missing_ok=True)
+            await asyncio.to_thread(temporary.unlink, missing_ok=True)
         return digest, size
 
     async def size(self, digest: bytes) -> int | None:
         """How many bytes the blob has; None when it is not there."""
-        try:
-            return self._path(digest).stat().st_size
-        except FileNotFoundError:
-            return None
+        return await asyncio.to_thread(_size, self._path(digest))
 
     async def read(self, digest: bytes, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `end`, in chunks. Raises FileNotFoundError when it is not there."""
-        with self._path(digest).open("rb") as file:
+        with await asyncio.to_thread(self._path(digest).open, "rb") as file:
             file.seek(start)
             left = CHUNK if end is None else end - start
             while chunk := await asyncio.to_thread(file.read, min(CHUNK, left)):
@@ -59,7 +56,7 @@ class FolderBlobs:
 
     async def delete(self, digest: bytes) -> None:
         """Forgets the blob, if it is there."""
-        self._path(digest).unlink(missing_ok=True)
+        await asyncio.to_thread(self._path(digest).unlink, missing_ok=True)
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
@@ -74,6 +71,13 @@ class FolderBlobs:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 async def _copy(chunks: AsyncIterator[bytes], file: IO[bytes], limit: int) -> tuple[bytes, int]:

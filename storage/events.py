@@ -24,6 +24,7 @@ class Standing(IntEnum):
     OUTLIER = 2  # known without its place: auth events, invites
     SOFT_FAILED = 3  # in the graph, not shown, not a forward extremity
     REJECTED = 4  # kept only because other events may name it
+    HELD_BACK = 5  # a redaction in the graph like any event, but not shown: what it redacts is not here, or not its to redact
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +61,35 @@ APPEND_EVENT = rows(
         $7::boolean[], $8::boolean[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
         $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[])
 """
+)
+
+# The same for events of other servers, which may be here already without a place in the room: then they get it now. The first
+# value is the position of an event that is not placed at the journal's own (history), or None.
+PLACE_EVENT = rows(
+    """
+    INSERT INTO events AS e (position, depth, origin_server_ts, snapshot, tally, standing, counts, highlights_all,
+        event_id, room_id, type, state_key, sender, replaces_state, redacted_by, rejection, json)
+    SELECT coalesce(n.own_position, n.position), n.depth, n.origin_server_ts, n.snapshot, n.tally, n.standing, n.counts,
+        n.highlights_all, n.event_id, n.room_id, n.type, n.state_key, n.sender, n.replaces_state, n.redacted_by,
+        n.rejection, n.json
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[],
+        $8::boolean[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+        $16::text[], $17::text[], $18::bytea[])
+        AS n (position, own_position, depth, origin_server_ts, snapshot, tally, standing, counts, highlights_all, event_id,
+            room_id, type, state_key, sender, replaces_state, redacted_by, rejection, json)
+    ON CONFLICT (event_id) DO UPDATE
+    SET position = excluded.position, snapshot = excluded.snapshot, tally = excluded.tally, standing = excluded.standing,
+        counts = excluded.counts, highlights_all = excluded.highlights_all, replaces_state = excluded.replaces_state,
+        redacted_by = excluded.redacted_by, rejection = excluded.rejection, json = excluded.json
+    WHERE (e.standing = 2 AND excluded.standing <> 2) OR (e.snapshot IS NULL AND excluded.snapshot IS NOT NULL)
+        OR (e.standing = 3 AND excluded.standing = 0)
+""",
+    key=(8,),
+)
+
+# A redaction that was held back is shown from now on, at this position. Values: event ID, the room's tally.
+SHOW_HELD_BACK = each(
+    "UPDATE events SET standing = 0, position = $1, tally = $3 WHERE event_id = $2 AND standing = 5"
 )
 
 # Values: event ID, the redacted form, the redaction's ID.

@@ -29,6 +29,8 @@ class Membership:
 # Values: is the user ours, room ID, user ID, membership, event ID, sender, stripped state or None, whether the
 # membership was the same before. A batch may hold several changes of one membership: the newest is written, and
 # where it does not go on from what is stored, the newest break among them says since when it is so.
+# The servers of those who are not ours are counted along (storage/servers/room_servers.py): since when a server has
+# users in the room, or until when it had. Each of them is a destination from then on.
 SET_MEMBERSHIP = rows(
     """
     WITH change AS (
@@ -38,6 +40,28 @@ SET_MEMBERSHIP = rows(
                 $8::bytea[], $9::boolean[])
             AS n (position, is_local, room_id, user_id, membership, event_id, sender, stripped, goes_on)
         ORDER BY room_id, user_id, position DESC
+    ), elsewhere AS (
+        SELECT n.room_id, substr(n.user_id, strpos(n.user_id, ':') + 1) AS server, max(n.position) AS position,
+            sum((n.membership = 'join')::int - coalesce(old.membership = 'join', false)::int) AS joined,
+            max(n.position) FILTER (WHERE n.membership IN ('leave', 'ban')) AS targeted
+        FROM change AS n LEFT JOIN memberships AS old ON old.room_id = n.room_id AND old.user_id = n.user_id
+        WHERE NOT n.is_local
+        GROUP BY 1, 2
+        ORDER BY 1, 2
+    ), counted AS (
+        INSERT INTO room_servers AS s (room_id, server, joined, since, targeted)
+        SELECT room_id, server, joined, position, targeted FROM elsewhere WHERE joined <> 0 OR targeted IS NOT NULL
+        ON CONFLICT (server, room_id) DO UPDATE
+        SET joined = s.joined + excluded.joined,
+            since = CASE WHEN s.joined = 0 AND excluded.joined > 0 THEN excluded.since ELSE s.since END,
+            until = CASE WHEN s.joined > 0 AND s.joined + excluded.joined = 0 THEN excluded.since
+                WHEN s.joined + excluded.joined > 0 THEN NULL ELSE s.until END,
+            targeted = greatest(s.targeted, excluded.targeted)
+    ), known AS (
+        INSERT INTO destinations (server, position)
+        SELECT server, min(position) - 1 FROM elsewhere WHERE joined <> 0 OR targeted IS NOT NULL
+        GROUP BY server ORDER BY server
+        ON CONFLICT DO NOTHING
     )
     INSERT INTO memberships AS m (position, since, is_local, room_id, user_id, membership, event_id, sender, stripped)
     SELECT n.position, coalesce(n.broken, old.since, n.position), n.is_local, n.room_id, n.user_id, n.membership,

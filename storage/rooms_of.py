@@ -24,20 +24,11 @@ async def joined_rooms_now(tx: Tx, user_id: str) -> tuple[list[str], int]:
     return row["rooms"], row["position"]
 
 
-_POSITION = sql("SELECT position FROM journal")
-
-
-async def journal_position(tx: Tx) -> int:
-    """Everything at or below this position is committed and visible."""
-    position: int = await tx.fetchval(_POSITION)
-    return position
-
-
 _NEWS = sql(
     """
-    SELECT m.room_id, m.membership, m.position, m.since, m.event_id, m.sender, m.stripped, r.position AS newest
+    SELECT m.room_id, m.membership, m.position, m.since, m.event_id, m.sender, m.stripped, m.forgotten
     FROM memberships AS m LEFT JOIN rooms AS r ON r.room_id = m.room_id
-    WHERE m.user_id = $1 AND m.is_local AND NOT m.forgotten
+    WHERE m.user_id = $1 AND m.is_local
         AND (m.position > $2 OR (m.membership = 'join' AND r.position > $2))
         AND (m.membership IN ('join', 'invite', 'knock') OR $3)
 """
@@ -47,17 +38,3 @@ _NEWS = sql(
 async def rooms_with_news(tx: Tx, user_id: str, since: int, left_too: bool) -> list[asyncpg.Record]:
     """The user's memberships that changed after a position, and the joined rooms with newer events."""
     return await tx.fetch(_NEWS, user_id, since, left_too)
-
-
-_JOINED = sql(
-    """
-    SELECT m.room_id, m.membership, m.position, m.since, m.event_id, m.sender, m.stripped, r.position AS newest
-    FROM memberships AS m JOIN rooms AS r ON r.room_id = m.room_id
-    WHERE m.user_id = $1 AND m.is_local AND m.membership = 'join' AND m.room_id = ANY($2::text[])
-"""
-)
-
-
-async def joined_of(tx: Tx, user_id: str, room_ids: list[str]) -> list[asyncpg.Record]:
-    """The user's memberships in those of the rooms that the user is in."""
-    return await tx.fetch(_JOINED, user_id, room_ids) if room_ids else []

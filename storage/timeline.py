@@ -38,14 +38,18 @@ class Wanted:
     not_types: tuple[str, ...] = ()
     senders: tuple[str, ...] | None = None
     not_senders: tuple[str, ...] = ()
+    related_by_rel_types: tuple[str, ...] | None = None
+    related_by_senders: tuple[str, ...] | None = None
 
-    def arrays(self) -> tuple[list[str] | None, list[str], list[str] | None, list[str]]:
+    def arrays(self) -> tuple[Sequence[str] | None, ...]:
         """As the statements take them."""
         return (
-            list(self.types) if self.types is not None else None,
-            list(self.not_types),
-            list(self.senders) if self.senders is not None else None,
-            list(self.not_senders),
+            self.types,
+            self.not_types,
+            self.senders,
+            self.not_senders,
+            self.related_by_rel_types,
+            self.related_by_senders,
         )
 
 
@@ -54,6 +58,11 @@ ANY = Wanted()
 _WANTED = """
         AND ($4::text[] IS NULL OR e.type = ANY($4)) AND e.type <> ALL($5::text[])
         AND ($6::text[] IS NULL OR e.sender = ANY($6)) AND e.sender <> ALL($7::text[])
+        AND (($8::text[] IS NULL AND $9::text[] IS NULL) OR EXISTS (
+            SELECT FROM relations AS child
+            WHERE child.parent = e.event_id AND child.room_id = e.room_id
+                AND ($8 IS NULL OR child.rel_type = ANY($8)) AND ($9 IS NULL OR child.sender = ANY($9))
+        ))
 """
 
 _TAIL = sql(
@@ -85,7 +94,7 @@ _NEWEST_OF_ROOMS = sql(
     + _WANTED
     + """
         ORDER BY e.position DESC
-        LIMIT $8
+        LIMIT $10
     ) AS e
 """
 )
@@ -108,13 +117,13 @@ _BACKWARDS = sql(
     _SHOWN
     + "WHERE e.room_id = $1 AND e.standing <= 1 AND e.position > $2 AND e.position <= $3"
     + _WANTED
-    + "ORDER BY e.position DESC LIMIT $8"
+    + "ORDER BY e.position DESC LIMIT $10"
 )
 _FORWARDS = sql(
     _SHOWN
     + "WHERE e.room_id = $1 AND e.standing <= 1 AND e.position > $2 AND e.position <= $3"
     + _WANTED
-    + "ORDER BY e.position LIMIT $8"
+    + "ORDER BY e.position LIMIT $10"
 )
 
 

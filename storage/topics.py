@@ -9,6 +9,7 @@ ROOM, RECEIPTS, ACCOUNT_DATA, TO_DEVICE, DEVICE_LISTS, USER, LOGINS = "e", "r", 
 TYPING, PRESENCE = "y", "p"
 OWN_RECEIPTS = "o"
 PUSH_RULES, UNREAD = "n", "c"
+ROOM_SERVERS, DESTINATION, HEARD = "s", "q", "h"
 
 
 def room(room_id: str) -> str:
@@ -69,3 +70,18 @@ def push_rules(user_id: str) -> str:
 def unread(user_id: str) -> str:
     """What the user has read: a receipt of the user's has moved."""
     return UNREAD + user_id
+
+
+def room_servers(room_id: str) -> str:
+    """Which other servers have users in the room."""
+    return ROOM_SERVERS + room_id
+
+
+def destination(server: str) -> str:
+    """Something waits for this other server in the outbox."""
+    return DESTINATION + server
+
+
+def heard(server: str) -> str:
+    """This other server, which could not be reached, has been heard from."""
+    return HEARD + server

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
 from protocol import errors
-from protocol.json import MAX_INTEGER, parse
+from protocol.json import MAX_INTEGER, parse, parse_exact
 from protocol.matrix_error import BadJson, InvalidParam, MissingParam, NotJson
 
 D = TypeVar("D")
@@ -17,10 +17,13 @@ class Required:
 REQUIRED: Final = Required()
 
 
-def parse_json(body: bytes) -> Any:
-    """The value that the bytes are the JSON of; raises NotJson for what is not JSON, or nested too deep."""
+def parse_json(body: bytes, *, exact: bool = False) -> Any:
+    """The value that the bytes are the JSON of; raises NotJson for what is not JSON, or nested too deep.
+
+    `exact` keeps integers beyond 64 bits, which otherwise come as floats.
+    """
     try:
-        return parse(body)
+        return parse_exact(body) if exact else parse(body)
     except errors.NotJson as error:
         raise NotJson(f"The body is not JSON: {error}") from None
 

@@ -1,6 +1,5 @@
 """One request as its endpoint sees it: who asks, what for, and with what."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar, cast, overload
 
@@ -22,8 +21,8 @@ from protocol.ids import (
 )
 from protocol.matrix_error import BadJson, Forbidden, InvalidParam, MissingParam, UnknownToken
 from web.body import REQUIRED, Fields, bounded, parse_json
-from web.connection import disconnection
-from web.endpoint import Endpoint
+from web.connection import Departure, disconnection
+from web.endpoint import Auth, Endpoint
 from web.query import Query, parse_query
 from web.receive import read_chunks
 
@@ -107,7 +106,7 @@ class Call(Generic[T, R]):
         return self.request.remote or ""
 
     @property
-    def disconnected(self) -> asyncio.Event:
+    def disconnected(self) -> Departure:
         """Set once the client has gone away. Calls are never cancelled, so those that wait for long wait for
         this too.
         """
@@ -133,7 +132,8 @@ class Call(Generic[T, R]):
     def json(self) -> Any:
         """The body's JSON, whatever it is; raises NotJson."""
         if self._json is _UNREAD:
-            self._json = parse_json(self.body)
+            # Servers sign what they send, down to the last digit.
+            self._json = parse_json(self.body, exact=self.endpoint.auth is Auth.SERVER)
         return self._json
 
     def json_object(self) -> dict[str, Any]:

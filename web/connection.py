@@ -17,16 +17,65 @@ MAX_HEADER = 16 * 1024
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
+class Departure:
+    """Whether a client has gone, and who is to be told; thousands of them wait, so it is smaller than asyncio.Event."""
+
+    __slots__ = ("_callbacks", "_is_set")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._callbacks: list[Callable[[], None]] | None = None
+
+    def is_set(self) -> bool:
+        """Has the client gone?"""
+        return self._is_set
+
+    def set(self) -> None:
+        """The client has gone: tells all who want to know."""
+        self._is_set = True
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    def add_callback(self, callback: Callable[[], None]) -> None:
+        """It is called once the client has gone; at once if that is so already."""
+        if self._is_set:
+            callback()
+        elif self._callbacks is None:
+            self._callbacks = [callback]
+        else:
+            self._callbacks.append(callback)
+
+    def remove_callback(self, callback: Callable[[], None]) -> None:
+        """It is not called any more."""
+        if self._callbacks is not None and callback in self._callbacks:
+            self._callbacks.remove(callback)
+
+    async def wait(self) -> None:
+        """Returns when the client has gone."""
+        gone = asyncio.get_running_loop().create_future()
+
+        def tell() -> None:
+            if not gone.done():
+                gone.set_result(None)
+
+        self.add_callback(tell)
+        try:
+            await gone
+        finally:
+            self.remove_callback(tell)
+
+
 class Connection(web.RequestHandler):
     """One connection of a client; `gone` is set when it has ended."""
 
     __slots__ = ("_gone",)
 
-    def gone(self) -> asyncio.Event:
-        """The event that this connection has ended; made on demand, since most calls are over before."""
-        event: asyncio.Event | None = getattr(self, "_gone", None)
+    def gone(self) -> Departure:
+        """Whether this connection has ended; made on demand, since most calls are over before."""
+        event: Departure | None = getattr(self, "_gone", None)
         if event is None:
-            event = self._gone = asyncio.Event()
+            event = self._gone = Departure()
             if self.transport is None or self.transport.is_closing():
                 event.set()
         return event
@@ -34,7 +83,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The event loop says that the connection has ended."""
         super().connection_lost(exc)
-        event: asyncio.Event | None = getattr(self, "_gone", None)
+        event: Departure | None = getattr(self, "_gone", None)
         if event is not None:
             event.set()
 
@@ -80,7 +129,7 @@ class Server(web.Server):
                 connection.gone().set()
 
 
-def disconnection(request: web.BaseRequest) -> asyncio.Event:
-    """The event that the client of the request has gone; never set on connections that are not ours."""
+def disconnection(request: web.BaseRequest) -> Departure:
+    """Whether the client of the request has gone; never so on connections that are not ours."""
     connection = request.protocol
-    return connection.gone() if isinstance(connection, Connection) else asyncio.Event()
+    return connection.gone() if isinstance(connection, Connection) else Departure()

@@ -10,6 +10,7 @@ from protocol.matrix_error import (
     MatrixError,
     NotJson,
     TooLarge,
+    Translated,
     Unknown,
     UnsupportedRoomVersion,
 )
@@ -33,6 +34,8 @@ def matrix_error(error: Exception) -> MatrixError | None:
     match error:
         case MatrixError():
             return error
+        case Translated():
+            return error.told
         case errors.Rejected():
             return Forbidden(str(error))
         case errors.InvalidId():

@@ -21,10 +21,18 @@ class Torn(Exception):
     """A stream broke, for its cause, after its status had been sent: no other response can be given."""
 
 
+class _Sent(web.Response):
+    """A response that lets go of its body once it is sent: a connection that is kept open keeps its last response."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        self._body = None
+
+
 def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> web.Response:
     """A response with the value's JSON; bytes are taken to be JSON already."""
     raw = body if type(body) is bytes else orjson.dumps(body)
-    response = web.Response(body=raw, status=status, headers=_JSON)
+    response = _Sent(body=raw, status=status, headers=_JSON)
     if headers:
         response.headers.update(headers)
     return response
@@ -32,7 +40,7 @@ def json_response(status: int, body: Any, headers: Mapping[str, str] | None = No
 
 def response_of(reply: Reply, body: bytes) -> web.Response:
     """The response of a reply whose body is at hand."""
-    return web.Response(body=body, status=reply.status, headers=_headers(reply))
+    return _Sent(body=body, status=reply.status, headers=_headers(reply))
 
 
 def stream_of(reply: Reply) -> web.StreamResponse:

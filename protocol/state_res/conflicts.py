@@ -1,9 +1,18 @@
 """Where states differ, and which events have a say in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from protocol.events import Event, StateKey
 from protocol.ids import EventID
+
+
+class Authorised(Protocol):
+    """All that counts here of an event: what it rests on."""
+
+    @property
+    def auth_events(self) -> tuple[EventID, ...]:
+        """The IDs of its auth events."""
 
 
 def separate(
@@ -40,7 +49,7 @@ def with_auth_chain(
     return _chain({event_id for _, event_id in entries}, events)
 
 
-def _chain(event_ids: set[EventID], events: Mapping[EventID, Event]) -> set[EventID]:
+def _chain(event_ids: set[EventID], events: Mapping[EventID, Authorised]) -> set[EventID]:
     chain, todo = set(event_ids), list(event_ids)
     while todo:
         for auth_event in events[todo.pop()].auth_events:
@@ -50,7 +59,7 @@ def _chain(event_ids: set[EventID], events: Mapping[EventID, Event]) -> set[Even
     return chain
 
 
-def conflicted_subgraph(conflicted: set[EventID], events: Mapping[EventID, Event]) -> set[EventID]:
+def conflicted_subgraph(conflicted: set[EventID], events: Mapping[EventID, Authorised]) -> set[EventID]:
     """Every event on a path of auth events between two conflicted events, ends included (since v2.1)."""
     ancestors = _chain(conflicted, events)
     authorised_by: dict[EventID, list[EventID]] = {}

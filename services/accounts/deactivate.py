@@ -8,7 +8,7 @@ from protocol.ids import UserID
 from protocol.matrix_error import MatrixError
 from services.accounts.background import in_background
 from services.accounts.revoke import change_account
-from services.keys.device_lists import device_topics
+from services.keys.device_lists import device_topics, updates_for_servers
 from services.requester import Requester
 from services.rooms.membership.leave import leave
 from services.tenant import Tenant
@@ -27,7 +27,8 @@ async def deactivate(tenant: Tenant, user_id: UserID, *, erase: bool) -> None:
     rows = [Row(DEACTIVATE, (user_id, erase)), Row(DELETE_DEVICES, (user_id, device_ids))]
     if erase:
         rows.append(Row(ERASE, (user_id,)))
-    await change_account(tenant, user_id, Change(tuple(rows), await device_topics(tenant, user_id)))
+    change = Change(tuple(rows), await device_topics(tenant, user_id))
+    await change_account(tenant, user_id, change, *updates_for_servers(user_id, device_ids))
     _leave_meanwhile(tenant, user_id)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from protocol.ids import DeviceID
 from protocol.matrix_error import NotFound
 from services.accounts.begin import MAX_DISPLAY_NAME, check_device_id
-from services.keys.device_lists import device_topics
+from services.keys.device_lists import device_topics, updates_for_servers
 from services.requester import Requester
 from services.tenant import Tenant
 from storage.devices import SET_DISPLAY_NAME, Seen, get_device, get_devices, insert_device
@@ -46,7 +46,8 @@ async def rename_device(tenant: Tenant, requester: Requester, device_id: DeviceI
     device = await find_device(tenant, requester, device_id)
     if name is not None and name != device.display_name:
         row = Row(SET_DISPLAY_NAME, (requester.user_id, device_id, name))
-        await tenant.journal.append(Change((row,), await device_topics(tenant, requester.user_id)))
+        change = Change((row,), await device_topics(tenant, requester.user_id))
+        await tenant.journal.append(change, *updates_for_servers(requester.user_id, [device_id]))
     return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from protocol.ids import UserID
-from services.keys.device_lists import device_topics
+from services.keys.device_lists import device_topics, updates_for_servers
 from services.tenant import Tenant
 from storage import topics
 from storage.devices import DELETE_DEVICES, get_devices
@@ -24,7 +24,8 @@ async def delete_devices(tenant: Tenant, user_id: UserID, device_ids: Sequence[s
     if not device_ids:
         return
     rows = (Row(DELETE_DEVICES, (user_id, list(device_ids))),)
-    await change_account(tenant, user_id, Change(rows, await device_topics(tenant, user_id)))
+    change = Change(rows, await device_topics(tenant, user_id))
+    await change_account(tenant, user_id, change, *updates_for_servers(user_id, device_ids))
     for device_id in device_ids:
         tenant.logins.seen.pop((user_id, device_id), None)
 
@@ -36,7 +37,7 @@ async def delete_all_devices(tenant: Tenant, user_id: UserID, but: str | None = 
     await delete_devices(tenant, user_id, [device_id for device_id in device_ids if device_id != but])
 
 
-async def change_account(tenant: Tenant, user_id: UserID, change: Change) -> None:
-    """Writes the change; when it returns, this process knows nothing older of the user's logins, and the others soon."""
-    await tenant.journal.append(Change(change.rows, (*change.wake, topics.logins(user_id))))
+async def change_account(tenant: Tenant, user_id: UserID, change: Change, *more: Change) -> None:
+    """Writes the changes; when it returns, this process knows nothing older of the user's logins, and the others soon."""
+    await tenant.journal.append(Change(change.rows, (*change.wake, topics.logins(user_id))), *more)
     tenant.logins.forget(user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orjson import Fragment
@@ -10,6 +10,7 @@ from orjson import Fragment
 from protocol.ids import UserID, server_of
 from services.keys.device_lists import key_counts_changed
 from services.keys.names import checked_name
+from services.keys.remote_claim import claim_from_servers
 from services.tenant import Tenant
 from storage.keys.fallback_keys import use_fallback_keys
 from storage.keys.one_time_keys import OneTimeKey, Wanted, take_one_time_keys
@@ -25,27 +26,31 @@ class Claimed:
     one_time_keys: dict[str, dict[str, dict[str, Fragment]]]
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def add(self, of: Wanted, key_id: str, json: bytes) -> None:
+        """A key for this device."""
+        devices = self.one_time_keys.setdefault(of.user_id, {})
+        devices.setdefault(of.device_id, {})[key_id] = Fragment(json)
+
 
 async def claim_keys(tenant: Tenant, claims: Claims) -> Claimed:
     """A one-time key for each device, or its fallback key; devices that have none of the algorithm are left out."""
-    local = {user_id: devices for user_id, devices in claims.items() if server_of(user_id) == tenant.name}
     wanted = [
         Wanted(user_id, checked_name(device_id, "A device ID"), checked_name(algorithm, "An algorithm"))
-        for user_id, devices in local.items()
+        for user_id, devices in claims.items()
         for device_id, algorithm in devices.items()
     ]
-    found = await _take(tenant, wanted) if wanted else {}
-    claimed = Claimed({}, unreachable(tenant, claims))
+    local = [of for of in wanted if server_of(of.user_id) == tenant.name]
+    remote = [of for of in wanted if server_of(of.user_id) != tenant.name]
+    found = await _take(tenant, local) if local else {}
+    claimed = Claimed({})
     for of, key in found.items():
-        devices_of = claimed.one_time_keys.setdefault(of.user_id, {})
-        devices_of[of.device_id] = {f"{key.algorithm}:{key.key_id}": Fragment(key.json)}
+        claimed.add(of, f"{key.algorithm}:{key.key_id}", key.json)
+    if remote:
+        keys, failures = await claim_from_servers(tenant, remote)
+        claimed.failures.update(failures)
+        for of, (key_id, json) in keys.items():
+            claimed.add(of, key_id, json)
     return claimed
-
-
-def unreachable(tenant: Tenant, users: Iterable[UserID]) -> dict[str, dict[str, str]]:
-    """The servers of those users who are not ours: as long as federation is off, none can be asked."""
-    servers = {server_of(user_id) for user_id in users} - {tenant.name}
-    return {server: {"errcode": "M_UNREACHABLE", "error": "Federation is off"} for server in servers}
 
 
 async def _take(tenant: Tenant, wanted: list[Wanted]) -> dict[Wanted, OneTimeKey]:

@@ -21,6 +21,7 @@ from services.tenant import Tenant
 from storage.devices import get_devices
 from storage.journal import Row
 from storage.keys.cross_signing import SET_CROSS_SIGNING_KEYS, cross_signing_keys_of
+from storage.keys.device_changes import CROSS_SIGNING
 
 Keys = Mapping[Usage, JsonObject]
 
@@ -49,7 +50,7 @@ async def upload_cross_signing_keys(
         return
     if Usage.MASTER in before.keys and requester.appservice is None:
         await require_uia(tenant, requester, operation, PASSWORD)
-    await device_list_changed(tenant, user_id, _row(user_id, before.keys, given, new))
+    await device_list_changed(tenant, user_id, [CROSS_SIGNING], _row(user_id, before.keys, given, new))
 
 
 async def _before(tenant: Tenant, user_id: UserID) -> _Before:

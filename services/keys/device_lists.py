@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from protocol.ids import UserID
 from services.sync.token import Token
 from services.tenant import Tenant
 from storage import topics
 from storage.devices import get_rooms_to_tell
 from storage.journal import Change, Row
+from storage.keys.device_changes import APPEND_DEVICE_CHANGE
 from storage.keys.device_lists import APPEND_DEVICE_LIST_CHANGE, device_list_changes
 from storage.timeline import NEWEST
 
@@ -19,10 +22,19 @@ async def device_topics(tenant: Tenant, user_id: UserID) -> tuple[str, ...]:
     return (*map(topics.device_lists, rooms), topics.device_lists(user_id), topics.user(user_id))
 
 
-async def device_list_changed(tenant: Tenant, user_id: UserID, *rows: Row) -> None:
-    """Writes the rows; all who share a room with the user are told, and the user's own devices."""
+async def device_list_changed(tenant: Tenant, user_id: UserID, names: Iterable[str], *rows: Row) -> None:
+    """Writes the rows; all who share a room with the user are told, and the user's own devices.
+
+    `names` are the devices that have changed, and CROSS_SIGNING when the user's cross-signing keys have.
+    """
     row = Row(APPEND_DEVICE_LIST_CHANGE, (user_id,))
-    await tenant.journal.append(Change((*rows, row), await device_topics(tenant, user_id)))
+    change = Change((*rows, row), await device_topics(tenant, user_id))
+    await tenant.journal.append(change, *updates_for_servers(user_id, names))
+
+
+def updates_for_servers(user_id: UserID, names: Iterable[str]) -> list[Change]:
+    """To be written behind what has changed the devices (or CROSS_SIGNING): an update, with a number, for each."""
+    return [Change((Row(APPEND_DEVICE_CHANGE, (user_id, name)),)) for name in dict.fromkeys(names)]
 
 
 async def key_counts_changed(tenant: Tenant, *users: str) -> None:

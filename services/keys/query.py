@@ -9,13 +9,14 @@ import orjson
 
 from protocol.ids import UserID, server_of
 from protocol.json import JsonObject
-from services.keys.claim import unreachable
+from services.keys.remote_query import NOTHING, Answer, ask_servers
 from services.keys.signed_json import with_visible_signatures
 from services.keys.usage import Usage, public_key_of
 from services.tenant import Tenant
 from storage.database import Tx
 from storage.keys.cross_signing import cross_signing_keys_of
 from storage.keys.device_keys import StoredDeviceKeys, device_keys_of
+from storage.keys.remote_devices import remote_devices_of
 from storage.keys.signatures import Signatures, visible_signatures
 
 Wanted = Mapping[UserID, Sequence[str]]
@@ -32,28 +33,37 @@ class Keys:
 
 
 async def query_keys(tenant: Tenant, viewer: UserID, wanted: Wanted) -> Keys:
-    """The keys as far as the viewer may see them: user-signing keys are the user's own affair."""
+    """The keys as far as the viewer may see them: user-signing keys are the user's own affair.
+
+    Of users of other servers from our copies, where they are good; else their servers are asked.
+    """
     local = {user_id: devices for user_id, devices in wanted.items() if server_of(user_id) == tenant.name}
+    remote = {user_id: devices for user_id, devices in wanted.items() if user_id not in local}
+    answer = await ask_servers(tenant, remote) if remote else NOTHING
     async with tenant.database.read() as tx:
-        devices, keys, signatures = await _read(tx, viewer, local)
-    device_keys: dict[str, dict[str, JsonObject]] = {user_id: {} for user_id in local}
+        devices, keys, signatures = await _read(tx, viewer, local, answer)
+    device_keys: dict[str, dict[str, JsonObject]] = {user_id: {} for user_id in (*local, *answer.users)}
     for device in devices:
         device_keys[device.user_id][device.device_id] = _device(device, viewer, signatures)
     cross_signing: dict[Usage, dict[str, JsonObject]] = {usage: {} for usage in Usage}
     for (user_id, usage), json in keys.items():
         if usage != Usage.USER_SIGNING or user_id == viewer:
             cross_signing[Usage(usage)][user_id] = _user_key(json, user_id, viewer, signatures)
-    return Keys(device_keys, cross_signing, unreachable(tenant, wanted))
+    return Keys(device_keys, cross_signing, answer.failures)
 
 
 async def _read(
-    tx: Tx, viewer: UserID, local: Wanted
+    tx: Tx, viewer: UserID, local: Wanted, answer: Answer
 ) -> tuple[list[StoredDeviceKeys], dict[tuple[str, str], bytes], Signatures]:
-    if not local:
+    """What is ours, what we have a copy of, and what was answered."""
+    users = [*local, *answer.users]
+    if not users:
         return [], {}, {}
-    devices = await device_keys_of(tx, list(_pairs(local)))
-    keys = await cross_signing_keys_of(tx, local)
-    return devices, keys, await visible_signatures(tx, local, viewer)
+    devices = await device_keys_of(tx, list(_pairs(local))) if local else []
+    if answer.copied:
+        devices += await remote_devices_of(tx, list(_pairs(answer.copied)))
+    keys = await cross_signing_keys_of(tx, [*local, *answer.copied])
+    return devices + answer.devices, keys | answer.keys, await visible_signatures(tx, users, viewer)
 
 
 def _pairs(wanted: Wanted) -> Iterable[tuple[str, str | None]]:

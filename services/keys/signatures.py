@@ -19,6 +19,7 @@ from services.tenant import Tenant
 from storage import topics
 from storage.journal import Change, Row
 from storage.keys.cross_signing import cross_signing_keys_of
+from storage.keys.device_changes import CROSS_SIGNING
 from storage.keys.device_keys import device_keys_of
 from storage.keys.signatures import SIGN_OWN_KEYS, SIGN_USERS, Signatures, visible_signatures
 
@@ -90,7 +91,8 @@ async def upload_signatures(tenant: Tenant, signer: UserID, uploaded: Uploaded) 
         else:
             (own if target == signer else others).add(target, name, by)
     if own.targets:
-        await device_list_changed(tenant, signer, Row(SIGN_OWN_KEYS, own.values(signer)))
+        names = [name if name in known.devices else CROSS_SIGNING for name in own.names]
+        await device_list_changed(tenant, signer, names, Row(SIGN_OWN_KEYS, own.values(signer)))
     if others.targets:
         # Nobody else is shown the signatures of somebody's user-signing key: so it is news for the signer's devices alone.
         row = Row(SIGN_USERS, others.values(signer))

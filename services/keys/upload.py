@@ -56,7 +56,7 @@ async def upload_keys(tenant: Tenant, requester: Requester, upload: KeysUpload) 
         row = await _device_keys_row(tx, user_id, device_id, upload.device_keys)
         counts = await one_time_key_counts(tx, user_id, device_id)
     if row is not None:
-        await device_list_changed(tenant, user_id, row)
+        await device_list_changed(tenant, user_id, [device_id], row)
     elif one_time_keys or fallback_keys:
         await key_counts_changed(tenant, user_id)
     # COMPAT matrix-sdk-crypto: it uploads keys only when it is told of a count, also of 0.

@@ -40,10 +40,14 @@ class Tally:
     rows: tuple[Row, ...] = ()
 
 
+NO_TALLY = Tally(False, exceptions=NONE)
+"""Of what nobody is to read."""
+
+
 async def tally_of(tenant: Tenant, head: Head, event: Event) -> Tally:
     """The tally of an event that is about to be appended to this head; asks the database for nothing in a warm room."""
     if event.type == CREATE:
-        return Tally(False, exceptions=NONE)
+        return NO_TALLY
     properties = EventProperties(event)
     evaluators = await tenant.evaluators.in_room(tenant.database, head.room_id)
     levels = NO_POWER

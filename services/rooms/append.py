@@ -12,56 +12,87 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from protocol.events import Event
+from protocol.ids import EventID
 from protocol.json import canonical_lenient
 from protocol.matrix_error import Unknown
 from protocol.room_versions import EventFormat
-from services.push.tally import Tally, tally_of
+from services.push.tally import NO_TALLY, Tally, tally_of
 from services.rooms.carried_redaction import carried_redaction, redaction_rows
-from services.rooms.event_rows import NOWHERE, Origin, event_row, relation_rows
+from services.rooms.event_rows import NOWHERE, Origin, Place, event_row, placed_row, relation_rows
 from services.rooms.head import Head
-from services.rooms.member_rows import MemberChange, member_change
-from services.rooms.tail import tail_event
+from services.rooms.state_step import StateChanges, StateStep, state_step
+from services.rooms.tail import TailEvent, tail_event
 from services.tenant import Tenant
 from storage import topics
+from storage.auth_chains import auth_chain_rows
+from storage.events import Standing
 from storage.journal import Change, JournalUnavailable, Row
-from storage.rooms import APPEND_STATE_DELTA, SET_CURRENT_STATE
-from storage.state import Snapshot, next_snapshot
+from storage.state import Snapshot
 
 _ROW_BYTES = 512
+ATTEMPTS = 25
+"""How often an event is built or judged anew when the head turned out to have moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class _StateStep:
-    """What a state event does to the room's state."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """An event that does not follow on the head alone: the state after it, what it took the place of there, what the head's
+    state is once it is there, and the changes that lead to that."""
 
-    snapshot: Snapshot
-    previous: Event | None
-    member: MemberChange | None
-    rows: list[Row]
+    after: Snapshot
+    replaced: Event | None
+    head: Snapshot | None  # None: it is not stored yet
+    changes: StateChanges
+    extremities: tuple[EventID, ...]
 
 
-async def append(tenant: Tenant, head: Head, event: Event, origin: Origin = NOWHERE) -> Change:
-    """Advances the head by the event, which was built on it and is allowed; the change that makes it so."""
-    step = await _state_step(tenant, head, event) if event.is_state else None
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """How an event of another server enters the room; without a branch it follows on the head, like one of ours."""
+
+    branch: Branch | None = None
+    redacted_by: EventID | None = None  # the redaction was here first: the event is in its redacted form
+    rows: tuple[Row, ...] = ()
+
+
+async def append(
+    tenant: Tenant, head: Head, event: Event, origin: Origin = NOWHERE, arrival: Arrival | None = None
+) -> Change:
+    """Advances the head by the event, which was built on it (or has arrived) and is allowed; the change that makes it so."""
+    branch = arrival.branch if arrival is not None else None
+    step = await _state_step(tenant, head, event, branch)
     carried = await carried_redaction(tenant, head, event) if event.redacts is not None else None
-    tally = await tally_of(tenant, head, event)
+    held_back = arrival is not None and event.redacts is not None and carried is None
+    tally = NO_TALLY if held_back else await tally_of(tenant, head, event)
     encoded = canonical_lenient(event.json)
     expected = head.version
-    _advance(head, event, step, tally.counts)
+    _advance(head, event, step, tally.counts, branch)
     if carried is not None:
         head.replace_redacted(carried.redacted)
-    previous = step.previous if step is not None else None
-    rows = [event_row(head, event, previous, tally, origin, encoded)]
+    previous = (
+        branch.replaced if branch is not None else step.previous.get(event.key) if step is not None else None
+    )
+    rows: list[Row]
+    if arrival is None:
+        rows = [event_row(head, event, previous, tally, origin, encoded)]
+    else:
+        standing = Standing.HELD_BACK if held_back else Standing.TIMELINE
+        after = branch.after if branch is not None else head.snapshot
+        place = Place(standing, after.snapshot, head.tally, previous, tally, arrival.redacted_by)
+        rows = [*arrival.rows, placed_row(event, place, encoded)]
     rows += step.rows if step is not None else ()
-    rows += relation_rows(event, tally.counts)
+    rows += auth_chain_rows((event,)) if event.is_state else ()
+    if not held_back:
+        rows += relation_rows(event, tally.counts)
     rows += redaction_rows(event, carried)
     rows += tally.rows
+    shown = _shown(event, origin, previous, tally, step, branch) if not held_back else None
     return Change(
         rows=tuple(rows),
-        wake=(topics.room(event.room_id), *(step.member.wake if step and step.member else ())),
+        wake=(topics.room(event.room_id), *(step.wake if step is not None else ())),
         head=head.move(expected),
         txn=origin.digest,
-        after=_after(tenant, head, event, origin, previous, tally),
+        after=_after(tenant, head, event, origin, shown),
         size=len(encoded) + _ROW_BYTES,
     )
 
@@ -92,57 +123,80 @@ async def committed(done: asyncio.Future[list[int]]) -> list[int]:
         raise Unknown("The database is away: try again", status=503) from None
 
 
-async def _state_step(tenant: Tenant, head: Head, event: Event) -> _StateStep:
-    previous = (await head.state_events(tenant.database, (event.key,))).get(event.key)
-    snapshot, layer = await tenant.journal.ids.next(), await tenant.journal.ids.next()
-    after, rows = next_snapshot(head.snapshot, event.room_id, {event.key: event.event_id}, snapshot, layer)
-    replaced = previous.event_id if previous is not None else None
-    rows.append(Row(SET_CURRENT_STATE, (event.room_id, *event.key, event.event_id)))
-    rows.append(Row(APPEND_STATE_DELTA, (event.room_id, *event.key, event.event_id, replaced)))
-    member = await member_change(tenant, head, event, previous)
-    if member is not None:
-        rows.append(member.row)
-    return _StateStep(after, previous, member, rows)
+async def _state_step(tenant: Tenant, head: Head, event: Event, branch: Branch | None) -> StateStep | None:
+    if branch is not None:
+        if not branch.changes:
+            return None
+        return await state_step(tenant, head, event.room_id, branch.changes, branch.head)
+    return await state_step(tenant, head, event.room_id, {event.key: event}) if event.is_state else None
 
 
-def _advance(head: Head, event: Event, step: _StateStep | None, counts: bool) -> None:
+def _advance(head: Head, event: Event, step: StateStep | None, counts: bool, branch: Branch | None) -> None:
     head.version += 1
     head.depth = max(head.depth, event.depth)
-    before = frozenset(event.prev_events)
-    head.extremities = (*(known for known in head.extremities if known not in before), event.event_id)
+    if branch is not None:
+        head.extremities = branch.extremities
+    else:
+        before = frozenset(event.prev_events)
+        head.extremities = (*(known for known in head.extremities if known not in before), event.event_id)
     if head.room_version.event_format is EventFormat.PAIRS:
-        head.prev_events = (*(known for known in head.prev_events if known.event_id not in before), event)
+        left = frozenset(head.extremities)
+        head.prev_events = (*(known for known in head.prev_events if known.event_id in left), event)
     head.tally += counts
     if step is not None:
-        head.snapshot = step.snapshot
-        head.put_state(event.key, event)
-        if step.member is not None:
-            head.joined += step.member.joined
-            head.invited += step.member.invited
+        step.apply(head)
 
 
-def _after(
-    tenant: Tenant, head: Head, event: Event, origin: Origin, previous: Event | None, tally: Tally
-) -> Callable[[int], None]:
-    version, snapshot, sum_of_tally = head.version, head.snapshot.snapshot, head.tally
+def _shown(
+    event: Event,
+    origin: Origin,
+    previous: Event | None,
+    tally: Tally,
+    step: StateStep | None,
+    branch: Branch | None,
+) -> Callable[[int, int, int], TailEvent]:
+    """The event as readers get it, once it has its position, its snapshot and the room's tally."""
+    changes = step.changes if step is not None else {}
+    is_plain = (
+        changes.keys() == {event.key} and changes[event.key] is event if event.is_state else not changes
+    )
 
-    def after(position: int) -> None:
-        head.committed(version, position)
-        if origin.digest is not None:
-            tenant.heads.remember_sent(origin.digest, event.event_id)
-        shown = tail_event(
+    def shown(position: int, snapshot: int, sum_of_tally: int) -> TailEvent:
+        return tail_event(
             position,
             event,
-            snapshot=snapshot,
+            snapshot=branch.after.snapshot if branch is not None else snapshot,
             device_id=origin.device_id,
             txn_id=origin.txn_id,
             replaced=previous,
             tally=sum_of_tally,
             counts=tally.counts,
+            plain=is_plain,
             highlights_all=tally.highlights_all,
             root=tally.root,
             exceptions=tally.exceptions,
         )
-        tenant.tails.append(event.room_id, version - 1, shown)
+
+    return shown
+
+
+def _after(
+    tenant: Tenant,
+    head: Head,
+    event: Event,
+    origin: Origin,
+    shown: Callable[[int, int, int], TailEvent] | None,
+) -> Callable[[int], None]:
+    version, snapshot, sum_of_tally = head.version, head.snapshot.snapshot, head.tally
+
+    def after(position: int) -> None:
+        before = head.position if head.settled == version - 1 else None
+        head.committed(version, position)
+        if origin.digest is not None:
+            tenant.heads.remember_sent(origin.digest, event.event_id)
+        if shown is None:
+            tenant.tails.drop(event.room_id)
+        else:
+            tenant.tails.append(event.room_id, version - 1, shown(position, snapshot, sum_of_tally), before)
 
     return after

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import asyncpg
 import orjson
 
 from protocol.events import REDACTION
@@ -79,6 +80,12 @@ def unsigned_member(
     if txn_id is not None:
         more += b',"transaction_id":' + orjson.dumps(txn_id)
     return b',"unsigned":{"age":%d%b%b}' % (max(age, 0), more, fixed)
+
+
+def state_json(row: asyncpg.Record, room_id: str, now: int) -> bytes:
+    """A state event as `storage.state_reading` reads it, for clients, with the ID of its room."""
+    shared = shared_json(row["event_id"], orjson.loads(row["json"]))
+    return splice(shared, unsigned_member(now - row["origin_server_ts"], b""), room_id)
 
 
 def stripped(json: Mapping[str, Any]) -> JsonObject:

@@ -21,11 +21,13 @@ from protocol.matrix_error import (
     UnsupportedRoomVersion,
 )
 from protocol.room_versions import RoomVersion, version_named
+from services.accounts.standing import refuse_suspended
 from services.requester import Requester
 from services.rooms.append import committed
 from services.rooms.group import Group, commit_groups
 from services.rooms.head import Head
 from services.rooms.membership.invite_checks import check_invite, check_reachable
+from services.rooms.membership.invite_elsewhere import invite_elsewhere, is_for_elsewhere
 from services.rooms.membership.profile import filled_in
 from services.rooms.presets import PRESET_OF_VISIBILITY, PRESETS, Preset, power_levels
 from services.tenant import Tenant
@@ -56,6 +58,16 @@ class CreateRoom:
 
 async def create_room(tenant: Tenant, requester: Requester, request: CreateRoom) -> RoomID:
     """The ID of the new room. Raises UnsupportedRoomVersion, RoomInUse, InvalidRoomState and what invites may raise."""
+    refuse_suspended(requester)
+    try:
+        return await _create(tenant, requester, request)
+    except Stale:
+        # Rooms that are made alike in the same millisecond would have the same ID, the hash of their create events.
+        salted = {**request.creation_content, "hearth.salt": tenant.random.token(_ROOM_ID_LENGTH)}
+        return await _create(tenant, requester, replace(request, creation_content=salted))
+
+
+async def _create(tenant: Tenant, requester: Requester, request: CreateRoom) -> RoomID:
     version = offered_version(request.room_version or tenant.settings.default_room_version)
     preset = _preset(request)
     if request.invites_third_parties:
@@ -77,8 +89,12 @@ async def create_room(tenant: Tenant, requester: Requester, request: CreateRoom)
         # «M_INVALID_ROOM_STATE: the initial state implied by the parameters to the request is invalid»
         raise InvalidRoomState(error.message) from None
     for draft in invites:
-        await group.add(creator, draft)
+        if not is_for_elsewhere(tenant, draft):
+            await group.add(creator, draft)
     await _settle(tenant, group, head, requester, request, alias)
+    for draft in invites:
+        if is_for_elsewhere(tenant, draft):
+            await invite_elsewhere(tenant, creator, head.room_id, draft)
     return head.room_id
 
 

@@ -15,6 +15,7 @@ from protocol.matrix_error import (
     GuestAccessForbidden,
     InvalidParam,
     Unknown,
+    UserSuspended,
 )
 from protocol.server_acl import ServerAcl
 from services.requester import Requester
@@ -34,6 +35,8 @@ SERVER_ACL = "m.room.server_acl"
 
 async def check_draft(tenant: Tenant, requester: Requester, room_id: RoomID, draft: EventDraft) -> None:
     """Raises what the client is told of a draft that is wrong in any state of the room. A plain message costs no SQL."""
+    if requester.is_suspended and not _is_left_to_the_suspended(requester, draft):
+        raise UserSuspended
     if draft.type == CREATE:
         raise Forbidden("A room is created once")
     if (
@@ -48,6 +51,14 @@ async def check_draft(tenant: Tenant, requester: Requester, room_id: RoomID, dra
     relation = relation_in(draft.content) if "m.relates_to" in draft.content else None
     if relation is not None:
         await _check_relation(tenant, requester.user_id, draft, relation)
+
+
+def _is_left_to_the_suspended(requester: Requester, draft: EventDraft) -> bool:
+    """§Account suspension: «SHOULD be able to: leave rooms they are a member of, redact their own events»; whose event it
+    is that they redact is looked at later."""
+    if draft.type == MEMBER:
+        return draft.state_key == requester.user_id and draft.content.get("membership") == "leave"
+    return draft.type == REDACTION and draft.state_key is None
 
 
 async def _check_relation(tenant: Tenant, sender: UserID, draft: EventDraft, relation: Relation) -> None:
@@ -68,7 +79,7 @@ async def _check_relation(tenant: Tenant, sender: UserID, draft: EventDraft, rel
 async def check_draft_in_state(tenant: Tenant, head: Head, requester: Requester, draft: EventDraft) -> None:
     """Raises what the client is told of a draft that is wrong in the room as it is now."""
     if draft.type == REDACTION:
-        await check_redaction(tenant, head, requester.user_id, draft)
+        await check_redaction(tenant, head, requester, draft)
     elif draft.type == MEMBER and requester.is_guest and draft.content.get("membership") == "join":
         key = (GUEST_ACCESS, "")
         access = (await head.state_events(tenant.database, (key,))).get(key)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocol.events import Event
-from protocol.ids import DeviceID
-from services.push.tally import Tally
+from protocol.ids import DeviceID, EventID
+from services.push.tally import NO_TALLY, Tally
 from services.rooms.head import Head
 from services.rooms.relation import THREAD, relation_in
-from storage.events import APPEND_EVENT, Standing
+from storage.events import APPEND_EVENT, PLACE_EVENT, Standing
 from storage.journal import Row
 from storage.relations import APPEND_RELATION, APPEND_THREAD_EVENT, FOLLOW_THREAD
 
@@ -52,6 +52,48 @@ def event_row(
             origin.device_id,
             origin.txn_id,
             origin.digest,
+            encoded,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What place an event of another server has: its standing, the state after it (None for outliers), the room's tally with
+    it, the state event that it replaced, its own tally, its redaction, why it is not shown, and the position of history.
+    """
+
+    standing: Standing
+    snapshot: int | None = None
+    sum_of_tally: int = 0
+    replaced: Event | None = None
+    tally: Tally = NO_TALLY
+    redacted_by: EventID | None = None
+    rejection: str | None = None
+    position: int | None = None
+
+
+def placed_row(event: Event, place: Place, encoded: bytes) -> Row:
+    """An event of another server in its place; if it was here without one, it gets it now."""
+    return Row(
+        PLACE_EVENT,
+        (
+            place.position,
+            event.depth,
+            event.origin_server_ts,
+            place.snapshot,
+            place.sum_of_tally,
+            int(place.standing),
+            place.tally.counts,
+            place.tally.highlights_all,
+            event.event_id,
+            event.room_id,
+            event.type,
+            event.state_key,
+            event.sender,
+            place.replaced.event_id if place.replaced is not None else None,
+            place.redacted_by,
+            place.rejection,
             encoded,
         ),
     )

@@ -43,6 +43,7 @@ FIXED_KEYS: tuple[StateKey, ...] = tuple(
         HISTORY_VISIBILITY,
         "m.room.encryption",
         "m.room.guest_access",
+        "m.room.policy",
     )
 )
 

@@ -72,12 +72,44 @@ async def member_change(
         if "join" in (before, membership):
             # Others may see this user's devices now, or not any more, and the user theirs.
             wake += (topics.device_lists(event.room_id), topics.device_lists(user_id))
+    elif not is_local and (before != membership or membership != "join"):
+        # Its server is told of the room's events from now on, or not any more, and so are ours of the user's devices.
+        wake = (topics.room_servers(event.room_id),)
+        if "join" in (before, membership):
+            wake += (topics.device_lists(event.room_id),)
     return MemberChange(
         row,
         (membership == "join") - (before == "join"),
         (membership == "invite") - (before == "invite"),
         wake,
     )
+
+
+def member_lost(tenant: Tenant, previous: Event) -> MemberChange | None:
+    """What it changes that a membership is not in the state any more, though no event has ended it."""
+    user_id, before = previous.state_key, previous.membership
+    if user_id is None or before is None:
+        return None
+    is_local = _is_local(tenant, user_id)
+    row = Row(
+        SET_MEMBERSHIP,
+        (
+            is_local,
+            previous.room_id,
+            user_id,
+            "leave",
+            previous.event_id,
+            previous.sender,
+            None,
+            before == "leave",
+        ),
+    )
+    wake: tuple[str, ...] = ()
+    if is_local:
+        wake = (topics.user(user_id), topics.device_lists(previous.room_id), topics.device_lists(user_id))
+    else:
+        wake = (topics.room_servers(previous.room_id), topics.device_lists(previous.room_id))
+    return MemberChange(row, -(before == "join"), -(before == "invite"), wake)
 
 
 async def _stripped_state(tenant: Tenant, head: Head, event: Event) -> bytes:

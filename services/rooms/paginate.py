@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -13,11 +13,12 @@ from protocol.events import MEMBER, StateKey
 from protocol.filters import EventFilter
 from protocol.ids import EventID, RoomID
 from services.requester import Requester
-from services.rooms.client_event import shared_json, splice, unsigned_member
+from services.rooms.backfill import backfill, has_gap
+from services.rooms.client_event import state_json
 from services.rooms.read import view_of, visible_event
 from services.rooms.reading import Reading, ignored_users, member_keys, reading
 from services.rooms.tail import TailEvent, stored_tail_event
-from services.rooms.wanted import is_for_sql_alone, lets_through, wanted_by
+from services.rooms.wanted import Seen, is_for_sql_alone, lets_through, wanted_by
 from services.tenant import Tenant
 from storage.database import Tx
 from storage.state import state_ids_at, state_ids_of_keys
@@ -26,6 +27,7 @@ from storage.timeline import NEWEST, OLDEST, backwards, forwards
 
 SCANNED = 1000  # events that one request looks at, at most, to find those that are wanted
 _BATCH = 100
+_BACKFILLS = 3  # times that one request makes us ask other servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +52,52 @@ class _Walk:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """A page: the positions of its ends (`end` None: there is nothing more), its events, and the state that goes with them."""
+    """A page: the positions of its ends (`end` None: there is nothing more), its events, and the state that goes with them.
+    `last` is the place behind the last event, None where there is none."""
 
     start: int
     end: int | None
     chunk: list[Fragment]
     state: list[Fragment]
+    last: int | None = None
 
 
 async def messages(
     tenant: Tenant, requester: Requester, room_id: RoomID, asked: Range, wanted: EventFilter
 ) -> Messages:
-    """A page of the room's events that the user may see and wants; raises Forbidden."""
+    """A page of the room's events that the user may see and wants; where our history ends other servers are asked for what
+    is before it. Raises Forbidden.
+    """
+    page = await _page(tenant, requester, room_id, asked, wanted)
+    for _ in range(_BACKFILLS):
+        is_at_the_end = asked.is_backwards and asked.stop is None and page.end is None
+        if not is_at_the_end or not await has_gap(tenant, room_id):
+            return page
+        if not await backfill(tenant, room_id):
+            return replace(page, end=page.last)  # they may be able to tell us later
+        page = await _page(tenant, requester, room_id, asked, wanted)
+    return page if page.end is not None else replace(page, end=page.last)
+
+
+async def _page(
+    tenant: Tenant, requester: Requester, room_id: RoomID, asked: Range, wanted: EventFilter
+) -> Messages:
     async with tenant.database.snapshot() as tx:
         view = await reading(tx, requester, room_id)
         start = asked.start
         if start is None:
-            start = min(tenant.feed.position, view.joined_until) if asked.is_backwards else OLDEST
+            start = _newest(tenant, view) if asked.is_backwards else OLDEST
         walk = await _walk(tx, view, asked, start, wanted)
         state: list[Fragment] = []
         if wanted.lazy_load_members and walk.events:
             state = await _members_at(tx, view, walk.events[0], walk.events, tenant.clock.now())
     now = tenant.clock.now()
     return Messages(
-        max(start, _FIRST), walk.following, [view.shown(event, now) for event in walk.events], state
+        max(start, _FIRST),
+        walk.following,
+        [view.shown(event, now) for event in walk.events],
+        state,
+        _behind(walk.events[-1], asked) if walk.events else None,
     )
 
 
@@ -116,6 +140,10 @@ async def context(
         [view.shown(one, now) for one in after.events],
         state,
     )
+
+
+def _newest(tenant: Tenant, view: Reading) -> int:
+    return min(tenant.feed.position, view.joined_until) if view.is_over else tenant.feed.position
 
 
 async def _walk(tx: Tx, view: Reading, asked: Range, start: int, wanted: EventFilter) -> _Walk:
@@ -184,22 +212,11 @@ async def _state_at(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What filters look at in a state event."""
-
-    type: str
-    sender: str
-    content: dict[str, Any]
-
-
 async def _shown_state(
-    tx: Tx, view: Reading, event_ids: Iterable[str], now: int, wanted: Callable[[_Stored], bool]
+    tx: Tx, view: Reading, event_ids: Iterable[str], now: int, wanted: Callable[[Seen], bool]
 ) -> list[Fragment]:
-    shown = []
-    for row in await state_events(tx, list(event_ids)):
-        json = orjson.loads(row["json"])
-        if wanted(_Stored(row["type"], row["sender"], json["content"])):
-            unsigned = unsigned_member(now - row["origin_server_ts"], b"")
-            shown.append(Fragment(splice(shared_json(row["event_id"], json), unsigned, view.room_id)))
-    return shown
+    rows = await state_events(tx, list(event_ids))
+    chosen = [
+        row for row in rows if wanted(Seen(row["type"], row["sender"], orjson.loads(row["json"])["content"]))
+    ]
+    return [Fragment(state_json(row, view.room_id, now)) for row in chosen]

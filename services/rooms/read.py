@@ -14,7 +14,8 @@ from protocol.ids import EventID, RoomID
 from protocol.matrix_error import NotFound
 from services.access import joined_member
 from services.requester import Requester
-from services.rooms.client_event import shared_json, splice, unsigned_member
+from services.rooms.client_event import state_json
+from services.rooms.membership.whole import until_whole
 from services.rooms.reading import Reading, reading
 from services.rooms.tail import stored_tail_event
 from services.rooms.visibility import joined_until
@@ -77,7 +78,7 @@ async def state_event(
     if not rows:
         raise NotFound("The room's state has nothing there")
     if whole:
-        return _json(rows[0], room_id, tenant.clock.now())
+        return state_json(rows[0], room_id, tenant.clock.now())
     return orjson.dumps(orjson.loads(rows[0]["json"])["content"])
 
 
@@ -89,6 +90,7 @@ async def members(
     wanted: Callable[[object], bool],
 ) -> list[Fragment]:
     """The member events of those whose membership is wanted, now or at a position; raises Forbidden."""
+    await until_whole(tenant, room_id)
     async with tenant.database.snapshot() as tx:
         view = await reading(tx, requester, room_id)
         until = view.until if at is None else min(at, view.until)
@@ -99,6 +101,7 @@ async def members(
 
 async def joined_members(tenant: Tenant, requester: Requester, room_id: RoomID) -> dict[str, dict[str, str]]:
     """Who is in the room, with names and avatars; raises Forbidden for who is not."""
+    await until_whole(tenant, room_id)
     async with tenant.database.snapshot() as tx:
         await joined_member(tx, room_id, requester.user_id)
         rows = await state_of_type(tx, room_id, MEMBER)
@@ -136,12 +139,7 @@ async def _as_at(
 
 
 def _shown(rows: Iterable[asyncpg.Record], room_id: str, now: int) -> list[Fragment]:
-    return [Fragment(_json(row, room_id, now)) for row in rows]
-
-
-def _json(row: asyncpg.Record, room_id: str, now: int) -> bytes:
-    shared = shared_json(row["event_id"], orjson.loads(row["json"]))
-    return splice(shared, unsigned_member(now - row["origin_server_ts"], b""), room_id)
+    return [Fragment(state_json(row, room_id, now)) for row in rows]
 
 
 def _is_member(key: StateKey) -> bool:

@@ -10,17 +10,18 @@ from protocol.events import MEMBER, Event
 from protocol.ids import EventID, RoomID
 from protocol.matrix_error import Forbidden, InvalidParam, MatrixError, Unknown
 from services.requester import Requester
-from services.rooms.append import append, commit, committed
+from services.rooms.append import ATTEMPTS, append, commit, committed
 from services.rooms.compose import compose
 from services.rooms.draft_checks import check_draft, check_draft_in_state
 from services.rooms.event_rows import NOWHERE, Origin
 from services.rooms.head import Head, UnknownRoom
+from services.rooms.membership.invite_elsewhere import invite_elsewhere, is_for_elsewhere
 from services.rooms.membership.profile import filled_in
+from services.rooms.membership.whole import until_decidable
+from services.rooms.policy import needs_signature, policy_server_of, signed_by_policy
 from services.tenant import Tenant
 from storage.events import event_of_txn
 from storage.journal import Duplicate, Stale
-
-ATTEMPTS = 25
 
 
 async def send_event(
@@ -63,6 +64,9 @@ async def send_from(
     try:
         draft = await filled_in(tenant, draft)
         await check_draft(tenant, requester, room_id, draft)
+        await until_decidable(tenant, requester, room_id, draft)
+        if is_for_elsewhere(tenant, draft):
+            return await _invite_elsewhere(tenant, requester, room_id, draft, at)
         return await _send_until_fresh(tenant, requester, room_id, draft, origin, at)
     except Duplicate as duplicate:
         return EventID(duplicate.event_id)
@@ -71,6 +75,19 @@ async def send_from(
         if (sent := await _sent_before(tenant, origin)) is not None:
             return sent
         raise
+
+
+async def _invite_elsewhere(
+    tenant: Tenant, requester: Requester, room_id: RoomID, draft: EventDraft, at: int | None
+) -> EventID:
+    try:
+        async with tenant.heads.locked(room_id) as head:
+            same = await _standing(tenant, head, requester, draft)
+    except UnknownRoom:
+        raise Forbidden("You are not in this room") from None
+    if same is not None:
+        return same.event_id
+    return await invite_elsewhere(tenant, requester.user_id, room_id, draft, at)
 
 
 async def _sent_before(tenant: Tenant, origin: Origin) -> EventID | None:
@@ -101,8 +118,17 @@ async def _send(
         same = await _standing(tenant, head, requester, draft)
         if same is not None:
             return same.event_id
+        before = head.extremities
         event = await compose(tenant, head, requester.user_id, draft, at)
-        done = commit(tenant, [await append(tenant, head, event, origin)], head)
+        policy = await policy_server_of(tenant, head) if needs_signature(event) else None
+        if policy is None:
+            done = commit(tenant, [await append(tenant, head, event, origin)], head)
+    if policy is not None:
+        signed = await signed_by_policy(tenant, policy, event)
+        async with tenant.heads.locked(room_id) as head:
+            if head.extremities != before:
+                raise Stale  # the room has gone on meanwhile
+            done = commit(tenant, [await append(tenant, head, signed, origin)], head)
     await committed(done)
     return event.event_id
 

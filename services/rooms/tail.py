@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import asyncpg
@@ -132,21 +132,11 @@ def stored_tail_event(row: asyncpg.Record) -> TailEvent:
     )
 
 
-def _with_details(events: list[TailEvent], details: Iterable[asyncpg.Record]) -> list[TailEvent]:
-    """The events with what `storage.push.unread` tells of them: for whom they are unread."""
-    told = {row["position"]: row for row in details}
-    return [
-        replace(
-            event,
-            highlights_all=told[event.position]["highlights_all"],
-            root=told[event.position]["root"] or "",
-            exceptions={
-                user_id: (int(notify), int(highlight))
-                for user_id, notify, highlight in told[event.position]["exceptions"]
-            },
-        )
-        for event in events
-    ]
+def _with_details(event: TailEvent, details: asyncpg.Record) -> TailEvent:
+    """The event, with what tells for whom it is unread."""
+    exceptions = {user: (int(notify), int(highlight)) for user, notify, highlight in details["exceptions"]}
+    root = details["root"] or ""
+    return replace(event, exceptions=exceptions, highlights_all=details["highlights_all"], root=root)
 
 
 def rel_type_of(content: Mapping[str, object]) -> str | None:
@@ -199,20 +189,24 @@ class Tails:
         self._tails: OrderedDict[str, _Tail] = OrderedDict()
         self._loading: dict[str, asyncio.Future[None]] = {}
 
-    def append(self, room_id: str, version_before: int, event: TailEvent) -> None:
-        """The event has been committed on top of this version of the room; a tail that ends elsewhere becomes stale."""
-        tail = self._tails.get(room_id)
-        if tail is None:
-            return
+    def append(self, room_id: str, version_before: int, event: TailEvent, before: int | None = None) -> None:
+        """The event has been committed on top of this version of the room, whose last event was at position `before` (None:
+        not known). A tail that ends elsewhere becomes stale; where there is none, one may begin.
+        """
         if event.type == REDACTION:  # an earlier event looks different now
             self.drop(room_id)
+            return
+        tail = self._tails.get(room_id)
+        if tail is None:
+            if before is not None:
+                self._keep(room_id, _Tail(before, version_before + 1, deque()), [event])
         elif tail.stale or tail.version != version_before:
             tail.stale = True
         else:
-            before = tail.size
+            size = tail.size
             tail.extend([event])
             tail.version += 1
-            self._grown(tail.size - before)
+            self._grown(tail.size - size)
 
     def drop(self, room_id: str) -> None:
         """Forgets the room's tail: what it holds may not be true any more."""
@@ -262,7 +256,7 @@ class Tails:
         """The last `limit` events in (after, upto], from memory when the room is hot, else from PostgreSQL."""
         page = self.peek(room_id, after, upto, limit)
         if page is None:
-            await self._load(room_id)
+            await self._load(room_id, after)
             page = self.peek(room_id, after, upto, limit)
         if page is not None:
             return page
@@ -271,36 +265,39 @@ class Tails:
         events = [stored_tail_event(row) for row in rows[:limit]]
         return Page(tuple(reversed(events)), limited=len(rows) > limit)
 
-    async def _load(self, room_id: str) -> None:
+    async def _load(self, room_id: str, after: int) -> None:
         """Fetches what the tail lacks; those who come meanwhile wait for the same answer."""
         loading = self._loading.get(room_id)
         if loading is None:
             self._moved.discard(room_id)
-            loading = self._loading[room_id] = asyncio.ensure_future(self._fetch(room_id))
+            loading = self._loading[room_id] = asyncio.ensure_future(self._fetch(room_id, after))
             loading.add_done_callback(lambda _: self._loading.pop(room_id, None))
         await asyncio.shield(loading)
 
-    async def _fetch(self, room_id: str) -> None:
+    async def _fetch(self, room_id: str, after: int) -> None:
         known = self._tails.get(room_id)
-        after = known.end if known is not None else timeline.OLDEST
+        if known is not None and known.start <= after:
+            end = known.end
+            version, events = await self._events(room_id, end)
+            grew_only = len(events) < LENGTH and all(event.type != REDACTION for event in events)
+            if grew_only and self._tails.get(room_id) is known and known.end == end:
+                self._size -= known.size
+                known.version = version
+                self._keep(room_id, known, events)
+                return
+        version, events = await self._events(room_id, timeline.OLDEST)
+        start = events[0].position - 1 if len(events) == LENGTH else timeline.OLDEST
+        self.drop(room_id)
+        self._keep(room_id, _Tail(start, version, deque()), events)
+
+    async def _events(self, room_id: str, after: int) -> tuple[int, list[TailEvent]]:
         async with self._database.snapshot() as tx:
             version, rows = await timeline.tail(tx, room_id, after, LENGTH)
-            details = await unread_details(tx, room_id, after, LENGTH) if known is not None else ()
-        events = [stored_tail_event(row) for row in reversed(rows)]
-        if known is not None:
-            events = _with_details(events, details)
-        gap = len(rows) == LENGTH or any(event.type == REDACTION for event in events)
-        if known is None:
-            start = events[0].position - 1 if len(rows) == LENGTH else timeline.OLDEST
-            self._replace(room_id, _Tail(start, version, deque()), events)
-        elif gap or self._tails.get(room_id) is not known:
-            self.drop(room_id)
-        elif known.end == after:
-            self._size -= known.size
-            self._replace(room_id, known, events)
-            known.version = version
+            details = await unread_details(tx, room_id, after, LENGTH)
+        pairs = zip(reversed(rows), reversed(details), strict=True)
+        return version, [_with_details(stored_tail_event(row), more) for row, more in pairs]
 
-    def _replace(self, room_id: str, tail: _Tail, events: list[TailEvent]) -> None:
+    def _keep(self, room_id: str, tail: _Tail, events: list[TailEvent]) -> None:
         tail.extend(events)
         tail.stale = room_id in self._moved
         self._tails[room_id] = tail

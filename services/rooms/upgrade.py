@@ -12,15 +12,15 @@ from protocol.ids import RoomID, UserID
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, Unknown
 from protocol.room_versions import RoomVersion
+from services.accounts.standing import refuse_suspended
 from services.requester import Requester
-from services.rooms.append import committed
+from services.rooms.append import ATTEMPTS, committed
 from services.rooms.create import new_room_id, offered_version
 from services.rooms.group import Group, commit_groups
 from services.rooms.head import Head, UnknownRoom
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.profile import filled_in
 from services.rooms.presets import GUEST_ACCESS
-from services.rooms.send import ATTEMPTS
 from services.rooms.upgraded_levels import closed_levels, copied_levels, raised_levels
 from services.tenant import Tenant
 from storage.journal import Row, Stale
@@ -64,6 +64,7 @@ async def upgrade_room(
     tenant: Tenant, requester: Requester, room_id: RoomID, new_version: str, more_creators: Sequence[UserID]
 ) -> RoomID:
     """The ID of the room that takes this one's place. Raises UnsupportedRoomVersion, Forbidden."""
+    refuse_suspended(requester)
     version = offered_version(new_version)
     more_creators = tuple(user for user in dict.fromkeys(more_creators) if user != requester.user_id)
     for _ in range(ATTEMPTS):

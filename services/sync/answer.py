@@ -10,7 +10,7 @@ from orjson import Fragment
 
 from services.rooms.tail import TailEvent
 from services.sync.look import Look, Section, Window
-from services.sync.render import rendered_state, rendered_timeline
+from services.sync.render import Rendered, rendered
 from services.sync.streams import (
     account_data,
     device_lists,
@@ -34,6 +34,8 @@ from storage.account_data import GLOBAL
 
 Json = dict[str, Any]
 
+NOTHING = Rendered({}, {})
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,7 +57,7 @@ class _RoomNews:
     account_data: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     ephemeral: dict[str, list[Json]] = field(default_factory=dict)
     unread: Mapping[str, Json] = field(default_factory=dict)
-    rendered: Mapping[str, Sequence[Fragment]] = field(default_factory=dict)
+    rendered: Rendered = NOTHING
 
 
 async def look_up(look: Look) -> Answer:
@@ -99,8 +101,7 @@ async def _rooms(
     look: Look, windows: Sequence[Window], whole_rooms: Sequence[str], own_data: Mapping[str, Sequence[Json]]
 ) -> _RoomNews:
     news = _RoomNews(windows, account_data=own_data)
-    joined = look.listener.rooms or ()
-    read = await receipts.changes(look, joined, whole_rooms)
+    read = await receipts.changes(look, whole_rooms)
     news.ephemeral.update({room_id: list(events) for room_id, events in read.events.items()})
     for room_id, event in typing.changes(look, whole_rooms).items():
         news.ephemeral.setdefault(room_id, []).append(event)
@@ -110,7 +111,7 @@ async def _rooms(
     news.states = await state.changes(look, windows, news.timelines, heroes)
     counted = {w.room_id for w in windows if w.section is Section.JOIN} | read.own
     news.unread = await unread.changes(look, sorted(counted))
-    news.rendered = await rendered_timeline(look, windows, news.timelines)
+    news.rendered = await rendered(look, windows, news.timelines, news.states)
     return news
 
 
@@ -151,13 +152,13 @@ def _room(look: Look, news: _RoomNews, room_id: str) -> Json:
     before = events[0].position - 1 if events else look.upto.position
     room: Json = {
         "timeline": {
-            "events": news.rendered.get(room_id, ()),
+            "events": news.rendered.timelines.get(room_id, ()),
             "limited": timeline is not None and timeline.limited,
             "prev_batch": str(Token(before)),
         },
         "account_data": {"events": news.account_data.get(room_id, ())},
     }
-    state_events = {"events": rendered_state(look, room_id, news.states.get(room_id, ()))}
+    state_events = {"events": news.rendered.states.get(room_id, ())}
     if look.state_after:
         room["state_after"] = room["org.matrix.msc4222.state_after"] = state_events
     else:

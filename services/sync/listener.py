@@ -15,10 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.ids import UserID
 from services.sync.device_memory import DeviceMemory
+from services.sync.shared import Shared
 from storage import topics
 from storage.database import Database
 from storage.feed import Feed
@@ -26,12 +28,13 @@ from storage.rooms_of import joined_rooms_now
 
 LIFETIME = 5 * 60 * 1000  # milliseconds after the last poll
 
-EVENTS, RECEIPTS, ACCOUNT_DATA, TO_DEVICE, DEVICE_LISTS = range(5)
+EVENTS, RECEIPTS, ACCOUNT_DATA, TO_DEVICE, DEVICE_LISTS, OWN_READING = range(6)
 _OF_ROOM = {topics.ROOM: EVENTS, topics.RECEIPTS: RECEIPTS, topics.DEVICE_LISTS: DEVICE_LISTS}
 _OF_USER = {
     topics.ACCOUNT_DATA: ACCOUNT_DATA,
     topics.TO_DEVICE: TO_DEVICE,
     topics.DEVICE_LISTS: DEVICE_LISTS,
+    topics.UNREAD: OWN_READING,
 }
 
 
@@ -50,6 +53,18 @@ class Counter(Protocol):
         """The number of the newest change."""
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What has changed for a user: the rooms with new events and with new receipts, and whether anything of the rest."""
+
+    events: tuple[str, ...]
+    receipts: tuple[str, ...]
+    account_data: bool
+    to_device: bool
+    device_lists: bool
+    own_reading: bool
+
+
 class Listener:
     """What one user has not been told yet, as far as it happened after `began`."""
 
@@ -66,6 +81,7 @@ class Listener:
         "ignored",
         "key_counts",
         "last",
+        "own_reading",
         "polled",
         "rooms",
         "to_device",
@@ -79,7 +95,7 @@ class Listener:
         self.generation = 0
         """Counts what made it blank."""
         self.began = self.last = self.polled = 0
-        self.account_data = self.to_device = self.device_lists = self.ephemeral = 0
+        self.account_data = self.to_device = self.device_lists = self.own_reading = self.ephemeral = 0
         self.ignored: frozenset[str] | None = None
         """Whom the user ignores; None when that must be looked up."""
         self.devices: dict[str, DeviceMemory] | None = None
@@ -87,7 +103,7 @@ class Listener:
         """What each device has in keys, as members of the answer's JSON."""
         self._events: OrderedDict[str, int] | None = None
         self._receipts: OrderedDict[str, int] | None = None
-        self._waiting: list[asyncio.Future[None]] | None = None
+        self._waiting: list[asyncio.Future[bool]] | None = None
 
     def note(self, kind: int, room_id: str, position: int) -> None:
         """Something of this kind has changed; wakes who waits."""
@@ -101,6 +117,8 @@ class Listener:
             self.ignored = None
         elif kind == TO_DEVICE:
             self.to_device = position
+        elif kind == OWN_READING:
+            self.own_reading = position
         else:
             self.device_lists = position
         self.wake()
@@ -127,22 +145,25 @@ class Listener:
             self.devices = {}
         return self.devices.setdefault(device_id or "", DeviceMemory())
 
-    def events_since(self, since: int) -> list[str]:
-        """The rooms with new events after this position; costs as many steps as there are."""
-        return list(_since(self._events, since))
-
-    def receipts_since(self, since: int) -> list[str]:
-        """The rooms with new receipts after this position."""
-        return list(_since(self._receipts, since))
+    def noted_since(self, since: int) -> Noted:
+        """What has changed after this position, not before `began`; costs as many steps as there are."""
+        return Noted(
+            tuple(_since(self._events, since)),
+            tuple(_since(self._receipts, since)),
+            self.account_data > since,
+            self.to_device > since,
+            self.device_lists > since,
+            self.own_reading > since,
+        )
 
     @property
     def is_waited_for(self) -> bool:
         """Does a poll wait here?"""
         return bool(self._waiting)
 
-    def waiter(self) -> asyncio.Future[None]:
-        """A future that is done at the next news, of whatever kind; to be cancelled when it is of no use any more."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def waiter(self) -> asyncio.Future[bool]:
+        """A future that is True at the next news, of whatever kind; whoever does not want it any more ends it."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._waiting is None:
             self._waiting = [future]
         else:
@@ -155,7 +176,7 @@ class Listener:
         waiting, self._waiting = self._waiting, None
         for future in waiting or ():
             if not future.done():
-                future.set_result(None)
+                future.set_result(True)
 
 
 def _noted(noted: OrderedDict[str, int] | None, room_id: str, position: int) -> OrderedDict[str, int]:
@@ -173,19 +194,6 @@ def _since(noted: OrderedDict[str, int] | None, since: int) -> Iterator[str]:
         yield room_id
 
 
-class RoomsOf:
-    """Is a room one of a listener's? Answered from the index, without a set for each listener."""
-
-    __slots__ = ("_index", "_listener")
-
-    def __init__(self, index: dict[str, set[Listener]], listener: Listener) -> None:
-        self._index = index
-        self._listener = listener
-
-    def __contains__(self, room_id: object) -> bool:
-        return self._listener in self._index.get(room_id, ())  # type: ignore[call-overload]
-
-
 class Listeners:
     """One tenant's listeners in one process. Its `told` and `reset` are for the feed, `told_ephemeral` for Ephemeral."""
 
@@ -197,6 +205,7 @@ class Listeners:
         self._users: OrderedDict[str, Listener] = OrderedDict()  # in the order of their last polls
         self._rooms: dict[str, set[Listener]] = {}
         self._looking: set[asyncio.Task[None]] = set()
+        self.shared = Shared()
 
     async def of(self, user_id: UserID) -> Listener:
         """The user's listener, registered: what happens from now on will not be missed."""
@@ -211,14 +220,10 @@ class Listeners:
             self._users[user_id] = listener  # it may have been forgotten meanwhile
         return listener
 
-    def rooms_of(self, listener: Listener) -> RoomsOf:
-        """The rooms of the listener, to ask whether a room is among them."""
-        return RoomsOf(self._rooms, listener)
-
     def share_a_room(self, listener: Listener, user_id: str) -> bool | None:
         """Is this user in a room with the listener's? None when that is not known here."""
         other = self._users.get(user_id)
-        if other is None or other.rooms is None:
+        if other is None or other.rooms is None or listener.rooms is None:
             return None
         return any(listener in self._rooms[room_id] for room_id in other.rooms)
 

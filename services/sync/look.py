@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from enum import Enum
 from protocol.filters import Filter
 from protocol.ids import DeviceID, RoomID, UserID
 from services.sync.device_memory import DeviceMemory
-from services.sync.listener import Listener
+from services.sync.listener import Listener, Noted
 from services.sync.token import Token
 from services.tenant import Tenant
 from storage.database import Database, Tx
@@ -67,8 +67,8 @@ async def connection(database: Database, tx: Tx | None = None) -> AsyncIterator[
 class Look:
     """One look for news of a device, after `since` (None: for everything) up to `upto`.
 
-    `is_noted`: the listener has noted all that happened since; otherwise the database must be asked, and `connection`
-    sees it at one moment, at `upto` exactly.
+    `noted`: what the listener has noted, which is all that happened since; None: the database must be asked, and `connection`
+    sees it at one moment, at `upto` exactly. `joined` are the rooms that the user is in then.
     """
 
     tenant: Tenant
@@ -77,11 +77,12 @@ class Look:
     filter: Filter
     since: Token | None
     upto: Token
+    joined: Collection[str]
     now: int
     listener: Listener
     memory: DeviceMemory
     ignored: frozenset[str]
-    is_noted: bool
+    noted: Noted | None
     full_state: bool
     state_after: bool
     connection: Connection
@@ -90,11 +91,6 @@ class Look:
     def after(self) -> int:
         """The position after which things are news; before all of them when there is no `since`."""
         return self.since.position if self.since is not None else -1
-
-    @property
-    def joined(self) -> Container[str]:
-        """The rooms that the user is in, to ask whether a room is among them."""
-        return self.tenant.listeners.rooms_of(self.listener)
 
     def wants_room(self, room_id: str) -> bool:
         """Does the filter let anything of the room through?"""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from orjson import Fragment
@@ -16,25 +18,37 @@ from services.sync.streams.timeline import Timeline
 from storage.state_reading import state_events
 
 
-async def rendered_timeline(
-    look: Look, windows: Sequence[Window], timelines: Mapping[str, Timeline]
-) -> dict[str, list[Fragment]]:
-    """The timeline events of each room."""
-    raw = await _raw(look, [event.event_id for t in timelines.values() for event in t.events])
-    return {
-        window.room_id: [
-            _finished(look, event.event_id, event.json, _unsigned(look, window, event), raw)
-            for event in timelines[window.room_id].events
-        ]
-        for window in windows
-    }
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The events of timelines and states, by room."""
+
+    timelines: Mapping[str, list[Fragment]]
+    states: Mapping[str, list[Fragment]]
 
 
-def rendered_state(look: Look, room_id: str, events: Sequence[StateEvent]) -> list[Fragment]:
-    """The state events of a room."""
-    if look.filter.event_fields is None:
-        return [Fragment(event.json) for event in events]
-    return [Fragment(_pruned(look, event.json)) for event in events]
+async def rendered(
+    look: Look,
+    windows: Sequence[Window],
+    timelines: Mapping[str, Timeline],
+    states: Mapping[str, Sequence[StateEvent]],
+) -> Rendered:
+    """All that was found, as it is told."""
+    shown = [event.event_id for timeline in timelines.values() for event in timeline.events]
+    shown += [event.event_id for state in states.values() for event in state]
+    raw = await _raw(look, shown)
+    return Rendered(
+        {
+            window.room_id: [
+                _finished(look, event.event_id, event.json, _unsigned(look, window, event), raw)
+                for event in timelines[window.room_id].events
+            ]
+            for window in windows
+        },
+        {
+            room_id: [_finished(look, event.event_id, event.json, event.unsigned, raw) for event in state]
+            for room_id, state in states.items()
+        },
+    )
 
 
 def _unsigned(look: Look, window: Window, event: TailEvent) -> bytes:
@@ -52,15 +66,26 @@ async def _raw(look: Look, event_ids: Sequence[str]) -> Mapping[str, bytes]:
     """The events in the federation format, where the filter wants that."""
     if not look.filter.federation_format or not event_ids:
         return {}
-    return {row["event_id"]: row["json"] for row in await state_events(await look.connection.tx(), event_ids)}
+    rows = await state_events(await look.connection.tx(), event_ids)
+    # The format has no event ID since room version 3; a client needs it all the same.
+    return {
+        row["event_id"]: orjson.dumps(orjson.loads(row["json"]) | {"event_id": row["event_id"]})
+        for row in rows
+    }
 
 
 def _finished(
     look: Look, event_id: str, shared: bytes, unsigned: bytes, raw: Mapping[str, bytes]
 ) -> Fragment:
-    json = splice(raw.get(event_id, shared), unsigned)
+    json = splice(raw.get(event_id, shared) if raw else shared, unsigned)
     return Fragment(json if look.filter.event_fields is None else _pruned(look, json))
 
 
+# «A server may include more fields than were requested»: these are what an event cannot be without.
+_REQUIRED = ("event_id", "type", "sender", "origin_server_ts", "state_key")
+
+
 def _pruned(look: Look, json: bytes) -> bytes:
-    return orjson.dumps(prune_fields(orjson.loads(json), look.filter.event_fields or ()))
+    event = orjson.loads(json)
+    kept = dict[str, Any](content={}) | prune_fields(event, look.filter.event_fields or ())
+    return orjson.dumps({field: event[field] for field in _REQUIRED if field in event} | kept)

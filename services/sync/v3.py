@@ -8,19 +8,22 @@ to where it has looked, so that it never looks at anything twice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from protocol.filters import Filter
 from services.presence import seen
 from services.requester import Requester
 from services.sync.answer import Answer, look_up
 from services.sync.ignored import ignored_by
+from services.sync.listener import Noted
 from services.sync.look import Connection, Look, connection
 from services.sync.streams.to_device import acknowledge
 from services.sync.token import Token
 from services.tenant import Tenant
-from storage.rooms_of import journal_position
+from storage.rooms_of import joined_rooms_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,28 @@ class SyncRequest:
     presence: str
 
 
-async def sync(
-    tenant: Tenant, requester: Requester, request: SyncRequest, gone: asyncio.Event
-) -> dict[str, Any]:
+class Departure(Protocol):
+    """Whether the client has gone, while it waits for its answer."""
+
+    def is_set(self) -> bool:
+        """Has it?"""
+
+    def add_callback(self, callback: Callable[[], None]) -> None:
+        """It is called once the client has gone."""
+
+    def remove_callback(self, callback: Callable[[], None]) -> None:
+        """It is not called any more."""
+
+
+async def sync(tenant: Tenant, requester: Requester, request: SyncRequest, gone: Departure) -> dict[str, Any]:
     """What is new since the token, as soon as there is something; after the timeout, or when the client has gone, nothing."""
     await seen(tenant, requester.user_id, request.presence)
     return await _Poll(tenant, requester, request, gone).answer()
+
+
+def _stop(waiting: asyncio.Future[bool]) -> None:
+    if not waiting.done():
+        waiting.set_result(False)
 
 
 class _Poll:
@@ -48,9 +67,7 @@ class _Poll:
 
     __slots__ = ("_deadline", "_gone", "_listener", "_request", "_requester", "_since", "_tenant")
 
-    def __init__(
-        self, tenant: Tenant, requester: Requester, request: SyncRequest, gone: asyncio.Event
-    ) -> None:
+    def __init__(self, tenant: Tenant, requester: Requester, request: SyncRequest, gone: Departure) -> None:
         self._tenant = tenant
         self._requester = requester
         self._request = request
@@ -63,13 +80,14 @@ class _Poll:
         self._listener = await self._tenant.listeners.of(self._requester.user_id)
         memory = self._listener.memory_of(self._requester.device_id)
         memory.goes_on_from(str(self._since))
+        is_over = self._request.since is None or self._request.full_state
         while True:
             answer = await self._look()
-            if answer.is_news or self._request.since is None or self._request.full_state:
+            if answer.is_news or is_over:
                 break
             self._since = answer.next_batch
-            if not await self._woken():
-                break
+            del answer  # thousands wait here
+            is_over = not await self._woken()
             self._listener = await self._tenant.listeners.of(self._requester.user_id)
         memory.token = str(answer.next_batch)
         return answer.body
@@ -84,28 +102,37 @@ class _Poll:
         if left <= 0 or self._gone.is_set():
             return False
         woken = listener.waiter()
-        leaving = asyncio.ensure_future(self._gone.wait())
+        stop = partial(_stop, woken)
+        timer = asyncio.get_running_loop().call_later(left, stop)
+        self._gone.add_callback(stop)
         try:
-            await asyncio.wait((woken, leaving), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            return await woken
         finally:
-            leaving.cancel()
-            woken.cancel()
-        return woken.done() and not woken.cancelled()
+            timer.cancel()
+            self._gone.remove_callback(stop)
+
+    def _is_noted(self, since: Token, upto: int) -> bool:
+        """Does the listener know all that happened since? Not of a token that is ahead of this process, or of time."""
+        return not self._request.full_state and self._listener.began <= since.position <= upto
 
     async def _look(self) -> Answer:
         since = self._since
-        if since is not None and not self._request.full_state and since.position >= self._listener.began:
-            upto = max(self._tenant.feed.position, since.position)
+        listener, rooms = self._listener, self._listener.rooms
+        upto = self._tenant.feed.position
+        if since is not None and rooms is not None and self._is_noted(since, upto):
+            noted = listener.noted_since(since.position)
             async with connection(self._tenant.database) as lazily:
-                return await self._looked(lazily, since, upto, is_noted=True)
+                return await self._looked(lazily, since, upto, rooms, noted)
         async with self._tenant.database.snapshot() as tx:
-            upto = await journal_position(tx)
+            joined, upto = await joined_rooms_now(tx, self._requester.user_id)
             # A token of the future is one of a database that was restored since: such a client begins anew.
             since = since if since is not None and since.position <= upto else None
             async with connection(self._tenant.database, tx) as there:
-                return await self._looked(there, since, upto, is_noted=False)
+                return await self._looked(there, since, upto, frozenset(joined), None)
 
-    async def _looked(self, tx: Connection, since: Token | None, upto: int, *, is_noted: bool) -> Answer:
+    async def _looked(
+        self, tx: Connection, since: Token | None, upto: int, joined: Collection[str], noted: Noted | None
+    ) -> Answer:
         listener = self._listener
         look = Look(
             tenant=self._tenant,
@@ -114,11 +141,12 @@ class _Poll:
             filter=self._request.filter,
             since=since,
             upto=Token(upto, self._tenant.ephemeral.position),
+            joined=joined,
             now=self._tenant.clock.now(),
             listener=listener,
             memory=listener.memory_of(self._requester.device_id),
             ignored=await ignored_by(listener, tx),
-            is_noted=is_noted,
+            noted=noted,
             full_state=self._request.full_state,
             state_after=self._request.state_after,
             connection=tx,

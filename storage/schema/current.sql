@@ -42,7 +42,7 @@ CREATE TABLE events (
     origin_server_ts bigint   NOT NULL,
     snapshot         bigint,                               -- the state after the event; NULL for outliers
     tally            bigint   NOT NULL DEFAULT 0,          -- rooms.tally, this event included
-    standing         smallint NOT NULL,                    -- 0 timeline, 1 history, 2 outlier, 3 soft-failed, 4 rejected
+    standing         smallint NOT NULL,                    -- 0 timeline, 1 history, 2 outlier, 3 soft-failed, 4 rejected, 5 held back
     counts           boolean  NOT NULL DEFAULT false,      -- the event itself is one that tally counts
     highlights_all   boolean  NOT NULL DEFAULT false,      -- @room by somebody who may
     event_id         text     NOT NULL PRIMARY KEY,
@@ -445,4 +445,171 @@ CREATE TABLE thumbnails (
     size         bigint  NOT NULL,
     digest       bytea   NOT NULL,
     PRIMARY KEY (media_id, width, height, method, animated)
+);
+
+-- ── rooms of other servers: handshakes ──
+
+-- Rooms that we only know by an invite or a knock: their version, and a server through which they can be reached.
+CREATE TABLE remote_rooms (
+    room_id      text PRIMARY KEY,
+    room_version text NOT NULL,
+    server       text NOT NULL
+);
+
+-- Membership events of users of other servers that entered a room through us: it is for us to send them to the others.
+CREATE TABLE relayed_events (
+    event_id text PRIMARY KEY
+);
+
+-- Rooms that we have joined and whose members are still to come.
+CREATE TABLE partial_rooms (
+    room_id    text   PRIMARY KEY,
+    join_event text   NOT NULL,                            -- the join by which we entered
+    server     text   NOT NULL,                            -- which let us in, and knows the state before that
+    servers    text[] NOT NULL,                            -- those in the room, as that one told us
+    lease      bigint NOT NULL DEFAULT 0                   -- until when (ms) somebody is fetching the rest
+);
+
+-- ── what state events rest on: for state resolution ──
+
+-- One row for each state event, outliers too, whose auth events have rows. `arrived` grows along auth events: an event's is not less than
+-- that of what it rests on, so that a walk down two auth chains knows when it is below all that tells them apart.
+CREATE TABLE auth_chains (
+    arrived     bigint NOT NULL,                           -- the journal's position, and a place in that change
+    event_id    text   PRIMARY KEY,
+    auth_events text[] NOT NULL
+);
+CREATE INDEX auth_chains_upwards ON auth_chains USING gin (auth_events) WITH (gin_pending_list_limit = 256);
+
+-- ── what other servers ask of us, and what we keep of theirs ──
+
+CREATE INDEX memberships_of_servers ON memberships (room_id, (substr(user_id, strpos(user_id, ':') + 1)), membership)
+    WHERE NOT is_local;
+
+-- Files of other servers, kept for a while; those that were used longest ago go first.
+CREATE TABLE remote_media (
+    origin       text   NOT NULL,
+    media_id     text   NOT NULL,
+    fetched      bigint NOT NULL,
+    used         bigint NOT NULL,
+    size         bigint NOT NULL,
+    content_type text   NOT NULL,
+    file_name    text,
+    digest       bytea  NOT NULL,
+    PRIMARY KEY (origin, media_id)
+);
+CREATE INDEX remote_media_by_use ON remote_media (used);
+CREATE INDEX remote_media_by_digest ON remote_media (digest);
+CREATE INDEX thumbnails_by_digest ON thumbnails (digest);
+
+-- ── what other servers send us ──
+
+-- Positions of history, from -1 downwards: what is fetched later is older.
+CREATE SEQUENCE history INCREMENT BY -1 MAXVALUE -1 START -1;
+
+-- PDUs that were taken over from a server (200) before they could be placed in their room; worked off in this order, room by room.
+CREATE TABLE inbound_pdus (
+    number   bigint GENERATED ALWAYS AS IDENTITY,
+    room_id  text   NOT NULL,
+    event_id text   NOT NULL,
+    origin   text   NOT NULL,                              -- the server that sent it, which is asked for what is missing
+    received bigint NOT NULL,
+    json     bytea  NOT NULL,                              -- signatures and hash are checked; still without `unsigned`
+    PRIMARY KEY (room_id, event_id)
+);
+CREATE INDEX inbound_pdus_by_time ON inbound_pdus (received);
+
+-- What was answered to the transactions of the last days: the same again gets the same, and nothing is done twice.
+CREATE TABLE inbound_transactions (
+    origin   text   NOT NULL,
+    txn_id   text   NOT NULL,
+    received bigint NOT NULL,
+    response bytea  NOT NULL,
+    PRIMARY KEY (origin, txn_id)
+);
+CREATE INDEX inbound_transactions_by_time ON inbound_transactions USING brin (received);
+
+-- ── what we owe other servers ──
+
+-- The servers, other than ours, of the members of a room. Kept by the one statement that writes memberships.
+CREATE TABLE room_servers (
+    room_id  text    NOT NULL,
+    server   text    NOT NULL,
+    joined   integer NOT NULL,                             -- how many of its users are joined
+    since    bigint  NOT NULL,                             -- the position at which the first of them joined
+    until    bigint,                                       -- and at which the last one left; NULL while some are joined
+    targeted bigint,                                       -- of the last leave or ban of one of its users, who need not have been in
+    PRIMARY KEY (server, room_id)
+);
+CREATE INDEX room_servers_of_room ON room_servers (room_id);
+
+-- A server that we have, or had, something to tell: all that concerns it up to `position` has been delivered. Times in ms.
+CREATE TABLE destinations (
+    server        text   PRIMARY KEY,
+    position      bigint NOT NULL,
+    failing_since bigint,
+    retry_at      bigint NOT NULL DEFAULT 0,
+    retry_after   bigint NOT NULL DEFAULT 0,               -- how long the last pause is
+    holder        text,                                    -- the process that delivers
+    held_until    timestamptz                              -- by the clock of the database
+) WITH (fillfactor = 70);
+CREATE INDEX destinations_held ON destinations (held_until) WHERE holder IS NOT NULL;
+
+-- Messages to devices of other servers' users, until the server has them.
+CREATE TABLE outbox (
+    position bigint NOT NULL,
+    server   text   NOT NULL,
+    part     integer NOT NULL,
+    edu      bytea  NOT NULL,
+    PRIMARY KEY (server, position, part)
+);
+
+-- The newest change of each device of our users (or, under the device ID '', of their cross-signing keys); `previous` is the
+-- position of the change of the user's devices before it.
+CREATE TABLE device_changes (
+    position  bigint NOT NULL,
+    previous  bigint,
+    user_id   text   NOT NULL,
+    device_id text   NOT NULL,
+    PRIMARY KEY (user_id, device_id)
+);
+CREATE INDEX device_changes_by_position ON device_changes (position);
+
+-- ── devices of other servers' users ──
+
+-- Users with whom we share a room and of whose devices we have a copy, as it was at `position`. It is good as long as it is
+-- not stale, and as we have shared a room ever since. `version` counts what was heard of the user meanwhile.
+CREATE TABLE remote_device_lists (
+    user_id     text    PRIMARY KEY,
+    position    bigint  NOT NULL,
+    stream_id   bigint,                                    -- of the last update; NULL: not known
+    version     bigint  NOT NULL DEFAULT 0,
+    stale       boolean NOT NULL,
+    retry_at    bigint  NOT NULL DEFAULT 0,
+    retry_after bigint  NOT NULL DEFAULT 0
+);
+CREATE INDEX remote_device_lists_stale ON remote_device_lists (retry_at) WHERE stale;
+
+CREATE TABLE remote_devices (
+    user_id      text NOT NULL,
+    device_id    text NOT NULL,
+    display_name text,
+    json         bytea NOT NULL,                           -- its keys
+    PRIMARY KEY (user_id, device_id)
+);
+CREATE INDEX memberships_of_remote_users ON memberships (user_id) WHERE NOT is_local AND membership = 'join';
+
+-- ── the keys that other servers sign with ──
+
+-- Every key that was ever seen, for events of all times; `json` is the signed object in which it was last published.
+CREATE TABLE server_keys (
+    server_name     text    NOT NULL,
+    key_id          text    NOT NULL,
+    key             text    NOT NULL,                      -- unpadded base64
+    valid_until     bigint  NOT NULL,                      -- the latest origin_server_ts (ms) that it is good for
+    is_current      boolean NOT NULL,                      -- not among the old ones
+    fetched         bigint  NOT NULL,
+    published_until bigint  NOT NULL,                      -- valid_until_ts of the object, at most seven days after `fetched`
+    json            bytea   NOT NULL,
+    PRIMARY KEY (server_name, key_id)
 );

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.client_api.stored import events_of, membership, state_of
 from tests.fixtures.client import Client
-from tests.fixtures.homeserver import Homeserver
+from tests.fixtures.homeserver import Homeserver, MakeHomeserver
+from tests.fixtures.time import FakeClock
 
 VERSIONS = [str(number) for number in range(1, 13)]
 
@@ -224,3 +226,11 @@ async def test_nobody_without_an_account_creates_rooms(homeserver: Homeserver) -
     status, said = await homeserver.nobody().post("createRoom", {})
 
     assert (status, said["errcode"]) == (401, "M_MISSING_TOKEN")
+
+
+async def test_rooms_made_alike_at_the_same_time_are_two(make_homeserver: MakeHomeserver) -> None:
+    alice = await (await make_homeserver(clock=FakeClock())).user("alice")
+    rooms = await asyncio.gather(*(alice.create_room(preset="public_chat", name="A room") for _ in range(3)))
+    assert len(set(rooms)) == 3
+    for room in rooms:
+        await alice.send(room, "hello")

@@ -197,4 +197,4 @@ async def test_a_private_receipt_wakes_its_owners_other_devices_only(
 
     (event,) = (await waiting)["rooms"]["join"][room_id]["ephemeral"]["events"]
     assert event["content"][message]["m.read.private"].keys() == {bob.user_id}
-    assert listener.receipts_since(0) == []
+    assert listener.noted_since(0).receipts == ()

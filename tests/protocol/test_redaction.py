@@ -53,6 +53,25 @@ def test_a_third_party_invite_keeps_what_was_signed() -> None:
     assert content["third_party_invite"] == {"display_name": "A", "signed": {"token": "t"}}
 
 
+def test_a_third_party_invite_that_nobody_signed_leaves_an_empty_object() -> None:
+    event = {"type": "m.room.member", "content": {"third_party_invite": {"display_name": "A"}}}
+    assert redact(event, V11)["content"] == {"third_party_invite": {}}
+    assert redact({"type": "m.room.member", "content": {"third_party_invite": "A"}}, V11)["content"] == {}
+
+
+def test_create_events_keep_all_since_version_11() -> None:
+    event = {"type": "m.room.create", "content": {"creator": ALICE, "m.federate": False}}
+    assert redact(event, V11)["content"] == event["content"]
+    assert redact(event, V10)["content"] == {"creator": ALICE}
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{}, {"type": [], "content": {"a": 1}}, {"type": "m.room.member", "content": 5}]
+)
+def test_nonsense_is_redacted_to_nothing(nonsense: dict[str, object]) -> None:
+    assert redact(nonsense, V11)["content"] == {}
+
+
 def _redaction(room: Room, sender: str, target: Event) -> Event:
     place = {} if room.version.redacts_in_content else {"redacts": target.event_id}
     content = {"redacts": target.event_id} if room.version.redacts_in_content else {}

@@ -6,9 +6,11 @@ import pytest
 
 from protocol.errors import Rejected
 from protocol.events import Event
-from protocol.room_versions import ROOM_VERSIONS, V1, V2, V11, V12, RoomVersion
+from protocol.ids import EventID
+from protocol.room_versions import ROOM_VERSIONS, V1, V2, V10, V11, V12, RoomVersion
 from protocol.state_res import resolve
-from protocol.state_res.conflicts import separate
+from protocol.state_res.conflicts import auth_difference_of, separate
+from protocol.state_res.order import by_mainline, by_power
 from tests.protocol.rooms import ALICE, BOB, CAROL, Room, foreign
 
 every_version = pytest.mark.parametrize(
@@ -110,14 +112,75 @@ def test_state_that_was_rejected_is_not_admitted() -> None:
     assert ("m.room.topic", "") not in _resolve(right, right.fork(), left, rejected=(good, bad))
 
 
-def test_version_12_does_not_bring_back_what_was_undone_before_the_split() -> None:
-    """MSC4297: with v2 a state reset could restore an old join rule that both branches had left behind."""
-    room = Room.opened(V12, BOB, CAROL)
-    room.levels({BOB: 50, CAROL: 50})
-    left, right = room, room.fork()
-    left.put(BOB, "m.room.join_rules", {"join_rule": "invite"}, "")
-    closed = right.put(CAROL, "m.room.join_rules", {"join_rule": "knock"}, "")
-    assert _resolve(left, right)["m.room.join_rules", ""] is closed
+def test_version_1_takes_what_only_one_state_has_unchecked() -> None:
+    for version, stands in ((V1, True), (V2, False)):
+        left = Room.opened(version, BOB)
+        right = left.fork()
+        left.append(foreign(left, BOB, "m.room.topic", {"topic": "mine"}, ""))
+        assert (("m.room.topic", "") in _resolve(left, right)) is stands
+
+
+def test_version_1_stops_at_the_first_membership_that_is_not_allowed() -> None:
+    left = Room.opened(V1, BOB)
+    right = left.fork()
+    ban = left.member(BOB, "ban", by=ALICE)
+    right.says(BOB, "deeper")
+    right.member(BOB, "join", displayname="Bob")
+    assert _resolve(left, right)["m.room.member", BOB] is ban
+
+
+def _with(room: Room, *others: Event) -> list[dict[tuple[str, str], EventID]]:
+    """The room's state, and the same with these events in the place of its own."""
+    return [room.state_ids, {**room.state_ids, **{event.key: event.event_id for event in others}}]
+
+
+def test_version_12_goes_through_what_lies_between_two_conflicted_events() -> None:
+    """MSC4297: one state was reset to old power levels; what led from them to the new ones is in all auth chains."""
+    for version, reset in ((V11, True), (V12, False)):
+        room = Room.opened(version, CAROL)
+        old = room.levels(_powers(version))
+        room.levels(_powers(version, carol=100))
+        new = room.levels(_powers(version, carol=100), by=CAROL, events_default=1)
+        room.put(CAROL, "m.room.topic", {"topic": "rests on the new levels"}, "")
+        resolved = resolve(version, _with(room, old), room.events)
+        assert resolved["m.room.power_levels", ""] == (old if reset else new).event_id
+
+
+def test_version_12_judges_by_the_state_of_the_time_not_by_what_all_agree_on_now() -> None:
+    for version, stands in ((V11, False), (V12, True)):
+        room = Room.opened(version, BOB)
+        room.levels(_powers(version, bob=50))
+        topic = room.put(BOB, "m.room.topic", {"topic": "talk"}, "")
+        room.levels(_powers(version))
+        with_topic = room.state_ids
+        without = {key: event_id for key, event_id in with_topic.items() if event_id != topic.event_id}
+        resolved = resolve(version, [with_topic, without], room.events)
+        assert (("m.room.topic", "") in resolved) is stands
+
+
+def test_power_order_goes_by_the_power_that_the_sender_had_then() -> None:
+    room = Room.opened(V11, BOB, CAROL, "@dave:three")
+    early = room.draft(CAROL, "m.room.member", {"membership": "leave"}, "@dave:three")  # has no power
+    room.levels({ALICE: 100, BOB: 60, CAROL: 50})
+    branch = room.fork()
+    weak = branch.member("@dave:three", "ban", by=CAROL)
+    strong = room.member(CAROL, "leave", by=BOB)
+    room.append(early)
+    conflicted = {early.event_id, weak.event_id, strong.event_id}
+    assert by_power(V11, conflicted, room.events) == [strong.event_id, weak.event_id, early.event_id]
+
+
+def test_power_order_without_power_levels_puts_the_creator_first() -> None:
+    room = Room(V10)
+    room.member(ALICE, "join")
+    room.put(ALICE, "m.room.join_rules", {"join_rule": "public"}, "")
+    room.member(BOB, "join")
+    of_bob = room.append(foreign(room, BOB, "m.room.member", {"membership": "ban"}, CAROL))
+    of_alice = room.append(foreign(room, ALICE, "m.room.member", {"membership": "ban"}, "@dave:three"))
+    unnamed = room.append(foreign(room, BOB, "m.room.member", {"membership": "ban"}, ALICE, auth_events=[]))
+    conflicted = {of_bob.event_id, of_alice.event_id, unnamed.event_id}
+    expected = [of_alice.event_id, of_bob.event_id, unnamed.event_id]
+    assert by_power(V10, conflicted, room.events) == expected
 
 
 def test_long_chains_of_power_levels_do_not_recurse() -> None:
@@ -129,6 +192,42 @@ def test_long_chains_of_power_levels_do_not_recurse() -> None:
     resolved = _resolve(left, right)
     assert resolved["m.room.power_levels", ""] is left.state["m.room.power_levels", ""]
     assert resolved["m.room.topic", ""] is topic
+
+
+def _chain(event_id: EventID, events: dict[EventID, Event]) -> set[EventID]:
+    return {event_id}.union(*(_chain(auth_event, events) for auth_event in events[event_id].auth_events))
+
+
+def test_mainline_order_goes_by_the_power_levels_that_an_event_was_sent_under() -> None:
+    room = Room.opened(V11)
+    branch = room.fork()
+    newer = room.levels({ALICE: 100}, events_default=0)
+    under_newer = room.put(ALICE, "m.room.name", {"name": "sent first"}, "")
+    under_older = branch.put(ALICE, "m.room.topic", {"topic": "sent last"}, "")
+    nowhere = room.append(foreign(room, ALICE, "m.room.avatar", {}, "", auth_events=[]))
+    ids = [under_newer.event_id, under_older.event_id, nowhere.event_id]
+    expected = [nowhere.event_id, under_older.event_id, under_newer.event_id]
+    assert by_mainline(newer.event_id, ids, room.events) == expected
+
+
+@since_v2
+def test_auth_difference_and_power_order_by_their_definitions(version: RoomVersion) -> None:
+    for seed in range(5):
+        chance = Random(seed)
+        trunk = Room.opened(version, BOB, CAROL)
+        branches = [trunk.fork() for _ in range(3)]
+        for branch in branches:
+            _scramble(branch, chance)
+        sets, events = [branch.state_ids for branch in branches], trunk.events
+        chains = [set[EventID]().union(*(_chain(e, events) for e in state.values())) for state in sets]
+        unconflicted, conflicted = separate(sets)
+        difference = auth_difference_of(sets, unconflicted, events)
+        assert difference == set.union(*chains) - set.intersection(*chains)
+
+        order = by_power(version, conflicted | difference, events)
+        assert len(set(order)) == len(order)
+        for place, event_id in enumerate(order):
+            assert not set(order[place:]) & set(events[event_id].auth_events)
 
 
 def _scramble(room: Room, chance: Random) -> None:

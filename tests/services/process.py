@@ -55,7 +55,7 @@ async def process(database: Database) -> Tenant:
         clock=SystemClock(),
         random=SystemRandom(),
         compute=_Inline(),
-        observe=_NOT_NEEDED,
+        observe=lambda _: None,
         heads=heads,
         tails=tails,
         listeners=_NOT_NEEDED,

@@ -71,7 +71,7 @@ def _forget_what_is_in_memory(homeserver: Homeserver) -> None:
         cache.reset(tenant.feed.position)
 
 
-@pytest.mark.parametrize("seed", range(40, 160))
+@pytest.mark.parametrize("seed", range(6))
 async def test_applying_news_gives_what_a_first_sync_gives(homeserver: Homeserver, seed: int) -> None:
     clients = [await homeserver.user(name) for name in USERS]
     watchers = await _watchers(clients)
@@ -88,7 +88,7 @@ async def test_applying_news_gives_what_a_first_sync_gives(homeserver: Homeserve
                 await watcher.check()
 
 
-@pytest.mark.parametrize("seed", range(110, 130))
+@pytest.mark.parametrize("seed", range(100, 102))
 async def test_the_same_through_two_processes(
     make_homeserver: MakeHomeserver, redis_url: str, seed: int
 ) -> None:

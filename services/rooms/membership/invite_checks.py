@@ -1,4 +1,4 @@
-"""Whom a user of ours may not invite, whatever the room says."""
+"""Whom a user of ours may not invite, whatever the room says; and who of ours does not want to be invited."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from protocol.ids import UserID, parse_user_id, server_of
 from protocol.matrix_error import Forbidden, InviteBlocked
 from services.requester import Requester
 from services.tenant import Tenant
-from storage.account_data import account_data_of
+from storage.account_data import GLOBAL, account_data_of
 
 
 async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) -> None:
@@ -19,10 +19,14 @@ async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) 
     guest = parse_user_id(draft.state_key)
     check_reachable(tenant, guest)
     # «m.invite_permission_config: default_action block» does not hold for application services.
-    if requester.appservice is not None:
-        return
+    if requester.appservice is None:
+        await check_wants_invites(tenant, guest)
+
+
+async def check_wants_invites(tenant: Tenant, guest: UserID) -> None:
+    """Raises InviteBlocked when the guest, if one of ours, wants no invites."""
     async with tenant.database.read() as tx:
-        permissions = await account_data_of(tx, guest, "", "m.invite_permission_config")
+        permissions = await account_data_of(tx, guest, GLOBAL, "m.invite_permission_config")
     if permissions is not None and orjson.loads(permissions).get("default_action") == "block":
         raise InviteBlocked
 

@@ -6,24 +6,37 @@ from protocol.build import EventDraft
 from protocol.events import MEMBER
 from protocol.ids import RoomID
 from protocol.json import JsonObject
-from protocol.matrix_error import NotFound, Unknown
+from protocol.matrix_error import Forbidden, NotFound, Unknown
 from services.requester import Requester
+from services.rooms.membership.decline import decline, drop
 from services.rooms.send import send_event
 from services.tenant import Tenant
 from storage.membership import forget as forget_membership
 from storage.membership import membership_of
+from storage.servers.handshakes import residence
 
 
 async def leave(tenant: Tenant, requester: Requester, room_id: RoomID, content: JsonObject) -> None:
     """Returns when the requester is not in the room, nor invited to it. Raises Forbidden for the banned."""
     async with tenant.database.read() as tx:
         membership = await membership_of(tx, room_id, requester.user_id)
+        here = await residence(tx, room_id)
     if membership is None:
         raise NotFound("You are not in this room")
     if membership.membership == "leave":
         return
+    is_outside = membership.membership in ("invite", "knock")
+    if is_outside and not here.is_resident:
+        await decline(tenant, membership, content)
+        return
     draft = EventDraft(MEMBER, {**content, "membership": "leave"}, requester.user_id)
-    await send_event(tenant, requester, room_id, draft)
+    try:
+        await send_event(tenant, requester, room_id, draft)
+    except Forbidden:
+        # Others of ours have entered the room since, and it knows nothing of this invite.
+        if not is_outside:
+            raise
+        await drop(tenant, membership, content)
 
 
 async def forget(tenant: Tenant, requester: Requester, room_id: RoomID) -> None:

@@ -9,6 +9,7 @@ from protocol.json import JsonObject
 from protocol.matrix_error import BadState, Forbidden
 from services.access import joined_member
 from services.requester import Requester
+from services.rooms.membership.whole import until_whole
 from services.rooms.send import send_event
 from services.tenant import Tenant
 from storage.membership import membership_of
@@ -50,6 +51,7 @@ async def unban(
 
 
 async def _membership(tenant: Tenant, requester: Requester, room_id: RoomID, target: UserID) -> str | None:
+    await until_whole(tenant, room_id)
     async with tenant.database.read() as tx:
         await joined_member(tx, room_id, requester.user_id)
         found = await membership_of(tx, room_id, target)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from protocol.ids import RoomID, parse_room_alias, parse_room_id
+from protocol.ids import RoomID, ServerName, parse_room_alias, parse_room_id
 from services.aliases import resolve_alias
 from services.tenant import Tenant
 
 
-async def room_named(tenant: Tenant, room_id_or_alias: str) -> RoomID:
-    """The ID of the room; raises InvalidId for what names no room, NotFound for an alias that leads nowhere."""
+async def room_named(tenant: Tenant, room_id_or_alias: str) -> tuple[RoomID, list[ServerName]]:
+    """The ID of the room, and servers that know it where an alias led there; raises InvalidId for what names no room,
+    NotFound for an alias that leads nowhere."""
     if not room_id_or_alias.startswith("#"):
-        return parse_room_id(room_id_or_alias)
-    room_id, _ = await resolve_alias(tenant, parse_room_alias(room_id_or_alias))
-    return room_id
+        return parse_room_id(room_id_or_alias), []
+    return await resolve_alias(tenant, parse_room_alias(room_id_or_alias))

@@ -29,7 +29,7 @@ class _Item:
 
 async def changes(look: Look, whole_rooms: Collection[str]) -> dict[str, list[Event]]:
     """What changed, by room (GLOBAL for what is of no room); of `whole_rooms` everything."""
-    if look.is_noted and look.listener.account_data <= look.after:
+    if look.noted is not None and not look.noted.account_data:
         return {}
     tx = await look.connection.tx()
     told: dict[str, list[Event]] = {}

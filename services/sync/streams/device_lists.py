@@ -8,7 +8,7 @@ from storage.keys.device_lists import device_list_changes
 
 async def changes(look: Look) -> dict[str, list[str]] | None:
     """`changed` and `left`; None where there is neither, and for a first sync, which knows nobody's devices."""
-    if look.since is None or (look.is_noted and look.listener.device_lists <= look.after):
+    if look.since is None or (look.noted is not None and not look.noted.device_lists):
         return None
     tx = await look.connection.tx()
     changed, left = await device_list_changes(tx, look.user_id, look.after, look.upto.position)

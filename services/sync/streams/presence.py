@@ -42,7 +42,9 @@ async def _sharing(look: Look, moved: set[str]) -> set[str]:
     users = moved & {look.user_id}
     unknown = []
     for user_id in moved - users:
-        shares = look.tenant.listeners.share_a_room(look.listener, user_id) if look.is_noted else None
+        shares = (
+            look.tenant.listeners.share_a_room(look.listener, user_id) if look.noted is not None else None
+        )
         if shares is None:
             unknown.append(user_id)
         elif shares:
@@ -54,7 +56,7 @@ async def _sharing(look: Look, moved: set[str]) -> set[str]:
 
 async def _newly_sharing(look: Look) -> set[str]:
     """Those of whom something is known, and who are in a room with the user only now."""
-    if look.since is None or (look.is_noted and look.listener.device_lists <= look.after):
+    if look.since is None or (look.noted is not None and not look.noted.device_lists):
         return set()
     known = look.tenant.ephemeral.presence_changed_since(0, EVERYBODY, look.upto.ephemeral)
     if not known:

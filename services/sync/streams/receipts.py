@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from protocol.ids import RoomID
 from services.sync.look import Look
+from services.tenant import Tenant
 from storage.receipts import UNTHREADED
 from storage.sync_user_data import receipt_changes
 from storage.timeline import OLDEST
 
 RECEIPT = "m.receipt"
+NOBODY = ""
 Event = dict[str, Any]
 
 
@@ -26,17 +29,16 @@ class Receipts:
     own: frozenset[str] = frozenset()
 
 
-async def changes(look: Look, joined: Collection[str], whole_rooms: Collection[str]) -> Receipts:
+async def changes(look: Look, whole_rooms: Collection[str]) -> Receipts:
     """What changed in the rooms that are joined; of `whole_rooms` everything. None of it where the filter bars m.receipt,
     but unread counts follow the user's own receipts all the same.
     """
-    rooms = look.listener.receipts_since(look.after) if look.is_noted else joined
+    rooms = look.noted.receipts if look.noted is not None else look.joined
     ranges = [(r, OLDEST if r in whole_rooms else look.after) for r in rooms if look.wants_room(r)]
     if not ranges:
         return Receipts()
-    tx = await look.connection.tx()
     by_room: dict[str, list[asyncpg.Record]] = {}
-    for row in await receipt_changes(tx, look.user_id, ranges, look.upto.position):
+    for row in await _rows(look, ranges):
         if row["user_id"] not in look.ignored:
             by_room.setdefault(row["room_id"], []).append(row)
     own = {
@@ -49,6 +51,24 @@ async def changes(look: Look, joined: Collection[str], whole_rooms: Collection[s
         if wanted.allows_type(RECEIPT) and wanted.allows_room(RoomID(room_id))
     }
     return Receipts(events, frozenset(own))
+
+
+async def _rows(look: Look, ranges: Sequence[tuple[str, int]]) -> Sequence[asyncpg.Record]:
+    if look.noted is None or look.noted.own_reading:
+        return await receipt_changes(await look.connection.tx(), look.user_id, ranges, look.upto.position)
+    rows: list[asyncpg.Record] = []
+    for place in ranges:
+        key = ("receipts", place, look.upto.position)
+        rows += await look.tenant.listeners.shared.answer(
+            key, partial(_public, look.tenant, place, look.upto.position)
+        )
+    return rows
+
+
+async def _public(tenant: Tenant, place: tuple[str, int], upto: int) -> list[asyncpg.Record]:
+    """Receipts in one room that everybody there may see."""
+    async with tenant.database.read() as tx:
+        return await receipt_changes(tx, NOBODY, [place], upto)
 
 
 def _events(rows: Collection[asyncpg.Record]) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from services.sync.listener import Noted
 from services.sync.look import Look, Section, Window
 from storage.rooms_of import rooms_with_news
 from storage.state_reading import member_history
@@ -27,14 +28,14 @@ class Rooms:
 
 async def changes(look: Look) -> Rooms:
     """What has news for the look."""
-    return _noted(look) if look.is_noted else await _stored(look)
+    return _noted(look, look.noted) if look.noted is not None else await _stored(look)
 
 
-def _noted(look: Look) -> Rooms:
+def _noted(look: Look, noted: Noted) -> Rooms:
     # The listener has been told of no change of the user's own memberships: in all its rooms the user was joined.
     windows = [
         Window(room_id, look.after, look.upto.position, Section.JOIN, False, False, OLDEST, NEWEST)
-        for room_id in look.listener.events_since(look.after)
+        for room_id in noted.events
         if look.wants_room(room_id)
     ]
     return Rooms(windows)
@@ -54,17 +55,25 @@ async def _stored(look: Look) -> Rooms:
     for row in rows:
         if row["membership"] == "join":
             rooms.windows.append(_joined(look, row))
-        elif row["position"] <= look.after and not (look.filter.room.include_leave and look.full_state):
+        elif row["position"] <= look.after and not _is_told_again(look, row):
             continue
         elif row["membership"] == "invite":
             if row["sender"] not in look.ignored:
                 rooms.invites.append(row)
         elif row["membership"] == "knock":
             rooms.knocks.append(row)
-        else:
+        elif not row["forgotten"] or look.since is not None:
+            # A room that was forgotten since is told of all the same, or other devices would keep it.
             left.append(row)
     await _sort_out(look, left, rooms)
     return rooms
+
+
+def _is_told_again(look: Look, row: asyncpg.Record) -> bool:
+    """Of what a client knows to be over, all is told again only where it asks for it; of what it forgot, nothing."""
+    if row["membership"] in ("invite", "knock"):
+        return look.full_state
+    return look.full_state and look.filter.room.include_leave and not row["forgotten"]
 
 
 def _joined(look: Look, row: asyncpg.Record) -> Window:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 import orjson
 
 from protocol.events import MEMBER, StateKey
 from protocol.ids import RoomID
-from services.rooms.client_event import shared_json, splice, unsigned_member
+from services.rooms.client_event import shared_json, unsigned_member
+from services.rooms.wanted import Seen
 from services.sync.look import Look, Window
 from services.sync.streams.timeline import Timeline
+from storage.database import Tx
 from storage.state_reading import deltas, members, state_events, state_of_rooms, state_without_members
 from storage.timeline import NEWEST
 
@@ -25,13 +28,13 @@ Pair = tuple[str, str]  # of room and user
 
 @dataclass(frozen=True, slots=True)
 class StateEvent:
-    """A state event as it is told: its JSON for the client, without the room's ID."""
+    """A state event as it is told: `json` as in TailEvent, and the member `unsigned` to go with it."""
 
     event_id: str
     type: str
     state_key: str
-    sender: str
     json: bytes
+    unsigned: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ async def changes(
             or _is_due_again(look, timeline)
         ):
             jobs.append(_Job(window, timeline, until, needed))
-    told = await _read(look, jobs) if jobs else {}
+    told = await _told_of(look, jobs) if jobs else {}
     for window in windows:
         _remember_members(look, window.room_id, timelines[window.room_id], told.get(window.room_id, ()))
     return told
@@ -104,8 +107,25 @@ def _remember_members(look: Look, room_id: str, timeline: Timeline, state: Itera
                 look.memory.learns(room_id, user_id)
 
 
-async def _read(look: Look, jobs: Sequence[_Job]) -> dict[str, list[StateEvent]]:
-    tx = await look.connection.tx()
+async def _told_of(look: Look, jobs: Sequence[_Job]) -> dict[str, list[StateEvent]]:
+    """Reads what many readers of a room need at once only once: those who ask for all the events since the same moment."""
+    wants_all = look.filter.room.state.is_everything and look.filter.room.timeline.is_everything
+    if look.noted is None or not wants_all:
+        return await _read(await look.connection.tx(), look, jobs)
+    told: dict[str, list[StateEvent]] = {}
+    for job in jobs:
+        span = (look.after, job.timeline.start, job.until, job.window.upto)
+        key = ("state", job.window.room_id, span, job.needed, look.state_after)
+        told |= await look.tenant.listeners.shared.answer(key, partial(_read_one, look, job))
+    return told
+
+
+async def _read_one(look: Look, job: _Job) -> dict[str, list[StateEvent]]:
+    async with look.tenant.database.read() as tx:
+        return await _read(tx, look, [job])
+
+
+async def _read(tx: Tx, look: Look, jobs: Sequence[_Job]) -> dict[str, list[StateEvent]]:
     now: dict[str, dict[StateKey, asyncpg.Record]] = {job.window.room_id: {} for job in jobs}
     whole = [job.window.room_id for job in jobs if job.window.whole]
     if look.filter.room.state.lazy_load_members:
@@ -161,24 +181,9 @@ def _told(look: Look, rows: Iterable[asyncpg.Record]) -> list[StateEvent]:
     told = []
     for row in rows:
         json = orjson.loads(row["json"])
-        if not wanted.is_everything and not wanted.matches(
-            _Stored(row["type"], row["sender"], json["content"])
-        ):
+        if not wanted.is_everything and not wanted.matches(Seen(row["type"], row["sender"], json["content"])):
             continue
         shared = shared_json(row["event_id"], json)
         unsigned = unsigned_member(look.now - row["origin_server_ts"], b"")
-        told.append(
-            StateEvent(
-                row["event_id"], row["type"], row["state_key"], row["sender"], splice(shared, unsigned)
-            )
-        )
+        told.append(StateEvent(row["event_id"], row["type"], row["state_key"], shared, unsigned))
     return told
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What filters look at in a state event."""
-
-    type: str
-    sender: str
-    content: Mapping[str, object]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from protocol.ids import RoomID
 from services.rooms.tail import LENGTH, TailEvent, stored_tail_event
 from services.rooms.visibility import Asked, hidden_from
-from services.rooms.wanted import is_for_sql_alone, lets_through, wanted_by
+from services.rooms.wanted import is_for_sql_alone, lets_through, needs_relations, wanted_by
 from services.sync.look import Look, Window
 from storage.timeline import newest_of_rooms
 
@@ -28,7 +28,7 @@ class Timeline:
 async def changes(look: Look, windows: Sequence[Window]) -> dict[str, Timeline]:
     """The timeline of each window, from memory as far as the room is hot."""
     timelines: dict[str, Timeline] = {}
-    for window in windows if look.is_noted else ():
+    for window in windows if look.noted is not None else ():
         timeline = await _hot(look, window)
         if timeline is not None:
             timelines[window.room_id] = timeline
@@ -39,12 +39,14 @@ async def changes(look: Look, windows: Sequence[Window]) -> dict[str, Timeline]:
 
 
 async def _hot(look: Look, window: Window) -> Timeline | None:
+    wanted = look.filter.room.timeline
+    if needs_relations(wanted):
+        return None
     page = look.tenant.tails.peek(window.room_id, window.after, window.upto, LENGTH)
     if page is None:
         page = await look.tenant.tails.read(window.room_id, window.after, window.upto, LENGTH)
     if page.limited:
         return None
-    wanted = look.filter.room.timeline
     shown = page.events if wanted.is_everything and not look.ignored else tuple(_shown(look, page.events))
     kept = _from_last_conflict(page.events, shown)[-wanted.limit :]
     limited = len(kept) < len(shown)

@@ -53,6 +53,6 @@ def _acknowledged(look: Look) -> int:
 
 
 def _may_have_mail(look: Look) -> bool:
-    if not look.is_noted or look.since is None or look.since.to_device is not None:
+    if look.noted is None or look.since is None or look.since.to_device is not None:
         return True
-    return look.listener.to_device > look.after
+    return look.noted.to_device

@@ -1,0 +1,376 @@
+"""Delivers to other servers what concerns them: in order, one transaction at a time for each.
+
+Theory of operation. There is no queue to be lost: what a server is to be told follows from what has happened and from
+who was in which room then, and of each server it is written down up to which position of the journal it has everything.
+The follower (follow_rooms.py) tells what is new, which is kept in memory for servers that can be reached; whatever is
+not in memory (after a start, an outage, a burst) is read by position. A server that is idle has neither task nor
+memory; one that cannot be reached has an entry in the timer.
+
+All processes follow the journal, and the first one that has something for a server claims it and delivers; it lets go
+when there is nothing more. Others that are refused look again after a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from federation.outbound.backoff import next_pause
+from federation.outbound.delivered import Delivered
+from federation.outbound.destination import MAX_PDUS, Destination, Doing, Transaction, transaction
+from federation.outbound.observations import DestinationBack, DestinationFails, EventsRefused
+from protocol.ids import ServerName
+from protocol.json import JsonObject
+from services.observations import BackgroundFailure
+from services.ports import RemoteFailed
+from services.servers import destinations as book
+from services.servers.edus import Receipt
+from services.servers.outgoing import (
+    MAX_EDUS,
+    Item,
+    Page,
+    Waiting,
+    lacks_more_than,
+    page_for_server,
+    waiting_for_server,
+)
+from services.servers.timer import Timer
+from services.tenant import Tenant
+
+AT_ONCE = 100
+FAILING_AT_ONCE = 50  # servers that do not answer must not keep the others waiting
+STARTED_AT_ONCE, START_EVERY = 50, 20  # ms: when a process begins
+LONG_OUTAGE = 60 * 60_000  # ms, after which only the last event of each room is sent
+LARGE_BACKLOG = 500  # events, likewise
+KEPT_FOR = 60_000  # ms: a transaction that has failed is kept in memory for pauses as long as that
+ELSEWHERE_FOR = 20_000  # ms
+NOT_SOONER = 2_000  # ms between two tries, however often the server is heard from
+HOUSEKEEPING = 20_000  # ms
+OVERDUE = 120_000  # ms
+HEARD_EVERY, MAX_HEARD = 60_000, 10_000
+
+
+@dataclass(slots=True)
+class News:
+    """What a step of the follower has found; with it everything up to `position` is told."""
+
+    position: int
+    items: list[tuple[Item, list[ServerName]]] = field(default_factory=list)
+    losable: list[tuple[Hashable, JsonObject | Receipt, list[ServerName]]] = field(default_factory=list)
+    mail: list[ServerName] = field(default_factory=list)
+    heard: list[ServerName] = field(default_factory=list)
+
+
+class Sender:
+    """One process' part in delivering."""
+
+    def __init__(self, tenant: Tenant, position: int) -> None:
+        """`position`: what happened before is in the database only."""
+        self._tenant = tenant
+        self._process = tenant.random.token(16)
+        self._destinations: dict[ServerName, Destination] = {}
+        self._base = self._seen = position
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._gate_of_failing = asyncio.Semaphore(FAILING_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: Timer[ServerName] = Timer("destinations", tenant.clock, self._due)
+        self._delivered = Delivered(tenant, self._process)
+        self._heard: dict[ServerName, int] = {}
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    # -- what the follower tells
+
+    def tell(self, news: News) -> None:
+        """Notes what is new, and sets about delivering it."""
+        touched: dict[ServerName, Destination] = {}
+        for item, servers in news.items:
+            for server in servers:
+                touched[server] = destination = self._destination(server)
+                destination.note(item)
+        for key, what, servers in news.losable:
+            for server in servers:
+                touched[server] = destination = self._destination(server)
+                destination.note_losable(key, what)
+        for server in news.mail:
+            touched[server] = destination = self._destination(server)
+            destination.has_mail = True
+        self._seen = news.position
+        for destination in touched.values():
+            if destination.is_listening and destination.is_incomplete:
+                destination.restart(self._seen)
+            self._wake(destination)
+        for server in news.heard:
+            self._try_again(server)
+
+    async def start_anew(self, position: int) -> None:
+        """Forgets what was noted, for something may have been missed: looks up who lacks what is at or below a position."""
+        self._base = self._seen = position
+        for destination in self._destinations.values():
+            destination.restart(position)
+            self._wake(destination)
+        for server, at, pause in await book.pausing(self._tenant):
+            destination = self._destination(server)
+            if destination.doing is Doing.NOTHING:
+                destination.pause = pause
+                destination.give_up(Doing.PAUSING, at)
+                self._timer.add(at, server)
+        behind = await book.maybe_behind(self._tenant, self._process)
+        for number, server in enumerate(behind):
+            destination = self._destination(server)
+            if destination.doing is Doing.NOTHING and number < STARTED_AT_ONCE:
+                destination.restart(self._seen)
+                self._wake(destination)
+            elif destination.doing is Doing.NOTHING:
+                due = self._tenant.clock.now() + (number - STARTED_AT_ONCE) * START_EVERY
+                destination.give_up(Doing.PAUSING, due)
+                self._timer.add(due, server)
+
+    # -- beginning and ending
+
+    async def start(self) -> None:
+        """Takes up what an earlier process has left."""
+        self._timer.start()
+        await self.start_anew(self._seen)
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="destinations: housekeeping")
+
+    async def stop(self) -> None:
+        """Breaks off what is under way: it will be delivered again, and do no harm twice."""
+        await self._timer.stop()
+        tasks = [*self._tasks, *([self._housekeeping] if self._housekeeping is not None else [])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._delivered.written()
+        await self._release(d for d in self._destinations.values() if d.is_held)
+
+    def heard_from(self, server: ServerName) -> None:
+        """The server has sent us something: it may be reached again."""
+        destination = self._destinations.get(server)
+        if destination is not None and destination.doing is not Doing.ELSEWHERE:
+            self._try_again(server)
+            return
+        now = self._tenant.clock.now()
+        if now >= self._heard.get(server, 0) + HEARD_EVERY:
+            if len(self._heard) >= MAX_HEARD:
+                self._heard.clear()
+            self._heard[server] = now
+            self._begin(self._end_pause(server), f"{server} was heard from")
+
+    # -- one destination
+
+    def _destination(self, server: ServerName) -> Destination:
+        destination = self._destinations.get(server)
+        if destination is None:
+            destination = self._destinations[server] = Destination(server, self._base)
+        return destination
+
+    def _wake(self, destination: Destination) -> None:
+        destination.is_noted = destination.is_used = True
+        if destination.doing is Doing.ELSEWHERE and self._tenant.clock.now() >= destination.due:
+            destination.doing = Doing.NOTHING
+        if destination.doing is Doing.NOTHING:
+            destination.doing = Doing.DELIVERING
+            self._begin(self._deliver(destination), f"delivering to {destination.server}")
+
+    def _begin(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, destination: Destination) -> None:
+        gate = self._gate_of_failing if destination.pause else self._gate
+        try:
+            async with gate:
+                if destination.is_held or await self._claimed(destination):
+                    await self._deliver_all(destination)
+        except Exception as error:  # noqa: BLE001 - the others go on, and this one later
+            self._tenant.observe(BackgroundFailure(f"delivering to {destination.server}", error))
+            self._give_up(destination, Doing.PAUSING, next_pause(destination.pause, self._tenant.random))
+
+    async def _claimed(self, destination: Destination) -> bool:
+        """Is it ours to deliver, and now?"""
+        server, now = destination.server, self._tenant.clock.now()
+        claimed = await book.claim(self._tenant, server, self._process, destination.complete_from)
+        if claimed is None:
+            self._give_up(destination, Doing.ELSEWHERE, ELSEWHERE_FOR)
+            return False
+        destination.pause, destination.failing_since = claimed.retry_after, claimed.failing_since
+        if claimed.retry_at > now and not destination.is_forced:
+            await book.release(self._tenant, self._process, {server: claimed.position})
+            self._give_up(destination, Doing.PAUSING, claimed.retry_at - now)
+            return False
+        destination.is_held, destination.is_forced = True, False
+        destination.position = claimed.position
+        if claimed.was_anothers or destination.is_incomplete:
+            destination.restart(self._seen)
+        elif claimed.position < destination.complete_from:
+            destination.has_mail, destination.catching_up = True, None
+        return True
+
+    async def _deliver_all(self, destination: Destination) -> None:
+        while (next_one := destination.resend or await self._next(destination)) is not None:
+            destination.resend = next_one
+            destination.tried = self._tenant.clock.now()
+            try:
+                refused = await self._tenant.remotes.send_transaction(
+                    destination.server, next_one.txn_id, next_one.pdus, next_one.edus
+                )
+            except RemoteFailed as error:
+                await self._failed(destination, error)
+                return
+            self._is_delivered(destination, next_one)
+            self._observe_refused(destination.server, refused)
+        destination.doing = Doing.NOTHING
+
+    def _is_delivered(self, destination: Destination, done: Transaction) -> None:
+        destination.resend = None
+        destination.position = max(destination.position, done.position)
+        if done.mail is not None:
+            destination.mail = done.mail
+        destination.is_used = True
+        if destination.failing_since is not None:
+            self._tenant.observe(DestinationBack(destination.server))
+        destination.pause, destination.failing_since = 0, None
+        self._delivered.note(destination.server, destination.position, done.mail)
+
+    async def _next(self, destination: Destination) -> Transaction | None:
+        """What is to be told next; None, and then without having waited since looking, when there is nothing."""
+        while True:
+            page, waited = await self._page(destination)
+            edus = sum(item.edu is not None for item in page.items)
+            mail = Waiting()
+            if destination.has_mail and edus < MAX_EDUS:
+                destination.has_mail, waited = False, True
+                mail = await waiting_for_server(
+                    self._tenant, destination.server, destination.mail, MAX_EDUS - edus
+                )
+                destination.has_mail |= mail.more
+            losable = destination.take_losable(MAX_EDUS - edus - len(mail.edus))
+            if page.items or mail.edus or losable:
+                upto = (page.position, mail.last)
+                return transaction(page.items, mail.edus, losable, upto, self._tenant.random.token(16))
+            destination.position = max(destination.position, page.position)
+            if not waited:
+                return None
+
+    async def _page(self, destination: Destination) -> tuple[Page, bool]:
+        """The next items, and whether we had to wait for them."""
+        after, upto = destination.position, destination.complete_from
+        if after >= upto:
+            return Page(*destination.take_items(self._seen)), False
+        server = destination.server
+        if destination.catching_up is None:
+            since = destination.failing_since
+            long = since is not None and self._tenant.clock.now() >= since + LONG_OUTAGE
+            destination.catching_up = long or await lacks_more_than(
+                self._tenant, server, after, upto, LARGE_BACKLOG
+            )
+        catching_up = destination.catching_up
+        return await page_for_server(
+            self._tenant, server, after, upto, MAX_PDUS, catching_up=catching_up
+        ), True
+
+    async def _failed(self, destination: Destination, error: RemoteFailed) -> None:
+        asked = error.body.get("retry_after_ms") if error.status == 429 else 0
+        pause = next_pause(destination.pause, self._tenant.random, asked if isinstance(asked, int) else 0)
+        if destination.failing_since is None:
+            destination.failing_since = destination.tried
+            self._tenant.observe(DestinationFails(destination.server, error.message))
+        await self._delivered.written()
+        await book.set_failed(self._tenant, destination.server, self._process, pause)
+        destination.pause = pause
+        if pause > KEPT_FOR:
+            destination.resend = None
+        self._give_up(destination, Doing.PAUSING, pause)
+
+    def _give_up(self, destination: Destination, doing: Doing, pause: int) -> None:
+        due = self._tenant.clock.now() + pause
+        destination.give_up(doing, due)
+        self._timer.add(due, destination.server)
+
+    def _observe_refused(self, server: ServerName, results: dict[Any, str | None]) -> None:
+        refused = [reason for reason in results.values() if reason is not None]
+        if refused:
+            self._tenant.observe(EventsRefused(server, len(refused), refused[0]))
+
+    # -- later
+
+    async def _due(self, server: ServerName) -> None:
+        destination = self._destinations.get(server)
+        if destination is None or self._tenant.clock.now() < destination.due:
+            return
+        if destination.doing is Doing.PAUSING:
+            destination.doing = Doing.NOTHING
+            self._wake(destination)
+        elif destination.doing is Doing.ELSEWHERE and destination.is_noted:
+            self._wake(destination)
+
+    def _try_again(self, server: ServerName) -> None:
+        destination = self._destinations.get(server)
+        if destination is None or destination.doing is not Doing.PAUSING:
+            return
+        destination.is_forced = True
+        sooner = max(destination.tried + NOT_SOONER, self._tenant.clock.now())
+        if sooner < destination.due:
+            destination.due = sooner
+            self._timer.add(sooner, server)
+
+    async def _end_pause(self, server: ServerName) -> None:
+        try:
+            await book.end_pause(self._tenant, server)
+        except Exception as error:  # noqa: BLE001 - it will be heard from again
+            self._tenant.observe(BackgroundFailure(f"{server} was heard from", error))
+
+    async def _keep_house(self) -> None:
+        while True:
+            await self._tenant.clock.sleep(HOUSEKEEPING)
+            try:
+                await self._put_idle_away()
+                self._take_over(await book.abandoned(self._tenant, OVERDUE))
+            except Exception as error:  # noqa: BLE001 - it goes on
+                self._tenant.observe(BackgroundFailure("destinations: housekeeping", error))
+
+    async def _put_idle_away(self) -> None:
+        """Of those for whom there was nothing since the last time, nothing is kept."""
+        idle: list[Destination] = []
+        for destination in list(self._destinations.values()):
+            if destination.doing is Doing.NOTHING and not destination.is_used:
+                idle.append(destination)
+            elif destination.doing is Doing.ELSEWHERE and not destination.is_noted:
+                del self._destinations[destination.server]
+            destination.is_used = False
+        await self._delivered.written()
+        idle = [destination for destination in idle if destination.doing is Doing.NOTHING]
+        released = self._release(idle)
+        for destination in idle:
+            destination.doing, destination.is_noted = Doing.DELIVERING, False  # nobody begins meanwhile
+        try:
+            await released
+        finally:
+            for destination in idle:
+                destination.doing = Doing.NOTHING
+                if destination.is_noted:
+                    self._wake(destination)
+                else:
+                    del self._destinations[destination.server]
+
+    def _release(self, destinations: Iterable[Destination]) -> Awaitable[None]:
+        """Lets go of them; those for whom nothing is left have everything up to where the follower is."""
+        positions = {}
+        for destination in destinations:
+            has_all = destination.doing is Doing.NOTHING and destination.position >= destination.complete_from
+            positions[destination.server] = max(destination.position, self._seen if has_all else -1)
+            destination.is_held = False
+        return book.release(self._tenant, self._process, positions)
+
+    def _take_over(self, servers: Iterable[ServerName]) -> None:
+        for server in servers:
+            destination = self._destination(server)
+            if destination.doing is Doing.ELSEWHERE:
+                destination.doing = Doing.NOTHING
+            if destination.doing is Doing.NOTHING and not destination.is_held:
+                destination.is_incomplete = True
+                self._wake(destination)

@@ -1,0 +1,1 @@
+"""What other servers may ask us: a module a group of endpoints."""

@@ -1,0 +1,132 @@
+"""Entering a room through a server that is in it (§Joining Rooms): its template, our join, and the room that it shows us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from protocol.build import EventDraft
+from protocol.entered_room import EnteredRoom, enter_room
+from protocol.errors import Rejected
+from protocol.events import MEMBER, Event
+from protocol.ids import RoomID, ServerName, server_of
+from protocol.json import JsonObject
+from protocol.matrix_error import GuestAccessForbidden
+from services.ports import Joined, RemoteFailed
+from services.requester import Requester
+from services.rooms.membership.bring_along import bring_along
+from services.rooms.membership.candidates import first_answer
+from services.rooms.membership.from_template import SUPPORTED, event_from
+from services.rooms.membership.profile import filled_in
+from services.rooms.membership.restricted import AUTHORISED_VIA
+from services.rooms.receive.check import checked_pdus
+from services.rooms.receive.place import receive_event
+from services.rooms.receive.place_room import Partial, place_room
+from services.tenant import Tenant
+from storage.journal import Stale
+from storage.servers.handshakes import residence
+
+
+async def enter(
+    tenant: Tenant, requester: Requester, room_id: RoomID, content: JsonObject, servers: Sequence[ServerName]
+) -> bool:
+    """Returns when we are in the room with the requester joined; False when another of our users was faster, so that the
+    requester can join here. Raises what the client is told when none of the servers lets us in.
+    """
+    if requester.is_guest:  # whether the room takes guests would be known only when it is too late
+        raise GuestAccessForbidden
+    draft = await _draft(tenant, requester, content)
+    async with tenant.entering.alone(room_id):
+        async with tenant.database.read() as tx:
+            if (await residence(tx, room_id)).is_resident:
+                return False
+        try:
+            create = await first_answer(
+                servers, lambda server: _enter_through(tenant, server, requester, room_id, draft)
+            )
+        except Stale:  # another process was
+            return False
+    await bring_along(tenant, requester.user_id, room_id, create)
+    return True
+
+
+async def join_elsewhere(
+    tenant: Tenant, requester: Requester, room_id: RoomID, content: JsonObject, servers: Sequence[ServerName]
+) -> None:
+    """Joins a room that we are in, but whose conditions only another server can vouch for. Raises as `enter`."""
+    draft = await _draft(tenant, requester, content)
+
+    async def ask(server: ServerName) -> Event:
+        join, _ = await _handed_in(tenant, server, requester, room_id, draft)
+        return join
+
+    join = await first_answer(servers, ask)
+    await receive_event(tenant, join, tenant.name)
+
+
+async def _draft(tenant: Tenant, requester: Requester, content: JsonObject) -> EventDraft:
+    return await filled_in(tenant, EventDraft(MEMBER, {**content, "membership": "join"}, requester.user_id))
+
+
+async def _enter_through(
+    tenant: Tenant, server: ServerName, requester: Requester, room_id: RoomID, draft: EventDraft
+) -> Event:
+    """The room's create event, once the room is here."""
+    join, joined = await _handed_in(tenant, server, requester, room_id, draft)
+    room = await _entered(tenant, server, join, joined)
+    partial = Partial(server, tuple(joined.servers_in_room)) if joined.members_omitted else None
+    state = tuple(room.state.values())
+    await place_room(tenant, join.version, room.create, state, room.auth_chain, join, partial)
+    if partial is not None:
+        tenant.partial_rooms.work.set()
+    return room.create
+
+
+async def _handed_in(
+    tenant: Tenant, server: ServerName, requester: Requester, room_id: RoomID, draft: EventDraft
+) -> tuple[Event, Joined]:
+    """Our join, signed by all who must sign it, and what the server answered to it."""
+    template = await tenant.remotes.make_join(server, room_id, requester.user_id, SUPPORTED)
+    join = event_from(tenant, server, template, room_id, requester.user_id, draft)
+    joined = await tenant.remotes.send_join(server, room_id, join, omit_members=True)
+    return await _signed_by_all(tenant, server, join, joined.event), joined
+
+
+async def _signed_by_all(
+    tenant: Tenant, server: ServerName, join: Event, returned: JsonObject | None
+) -> Event:
+    """Our join with the signature of the server that vouches for it. Of what came back only that signature is looked at."""
+    via = join.content.get(AUTHORISED_VIA)
+    if via is None:
+        return join
+    voucher = server_of(via)
+    signatures = returned.get("signatures") if returned is not None else None
+    signature = signatures.get(voucher) if isinstance(signatures, dict) else None
+    signed = {**join.json, "signatures": {**join.json["signatures"], voucher: signature}}
+    checked = await checked_pdus(tenant, join.version, [signed])
+    if not checked.events:
+        raise RemoteFailed(server, None, None, "it did not sign the join that it authorised")
+    return checked.events[0]
+
+
+async def _entered(tenant: Tenant, server: ServerName, join: Event, joined: Joined) -> EnteredRoom:
+    """The room as far as it was shown to us and is allowed. Raises RemoteFailed where that is not the room we asked for."""
+    in_state = {_bytes(pdu) for pdu in joined.state}
+    more = [pdu for pdu in joined.auth_chain if _bytes(pdu) not in in_state]
+    state = await checked_pdus(tenant, join.version, joined.state)
+    chain = await checked_pdus(tenant, join.version, more)
+    try:
+        return await tenant.compute.run(_enter_room, join, state.events, chain.events, joined.members_omitted)
+    except Rejected as error:
+        raise RemoteFailed(server, None, None, f"not the room that we asked for: {error}") from None
+
+
+def _enter_room(
+    join: Event, state: Sequence[Event], auth_chain: Sequence[Event], is_partial: bool
+) -> EnteredRoom:
+    return enter_room(join.version, join.room_id, state, auth_chain, join, is_partial=is_partial)
+
+
+def _bytes(pdu: JsonObject) -> bytes:
+    return orjson.dumps(pdu, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,23 @@
+"""What there is to tell of events that other servers send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.ids import EventID, RoomID, ServerName
+from services.observations import Level
+
+
+@dataclass(frozen=True, slots=True)
+class EventRefused:
+    """An event of another server is not shown to anybody: it was soft-failed, rejected or dropped."""
+
+    room_id: RoomID | None
+    event_id: EventID | None
+    origin: ServerName
+    how: str
+    reason: str
+    level: Level = Level.INFO
+
+    def __str__(self) -> str:
+        return f"{self.room_id or 'a room'}: {self.event_id or 'an event'} from {self.origin} {self.how}: {self.reason}"

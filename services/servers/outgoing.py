@@ -1,0 +1,169 @@
+"""What other servers are to be told, by position: live, or for one that is behind. Read by federation/outbound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from protocol.ids import ServerName, server_of
+from protocol.json import JsonObject
+from services.servers.edus import Receipt, device_edus
+from services.tenant import Tenant
+from storage.servers import outgoing as stored
+from storage.servers.destinations import Claimed as Claimed
+from storage.servers.outbox import waiting_in_outbox
+from storage.servers.room_servers import RoomServer as RoomServer
+from storage.servers.room_servers import any_room_servers, servers_of_rooms, servers_of_users
+
+MAX_EDUS = 100
+MAX_MAIL = 512 * 1024  # bytes in a transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something with a place in the order of the journal: an event (a PDU), or else an EDU."""
+
+    position: int
+    pdu: bytes | None = None
+    edu: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The first items for a server; with them it has everything up to `position`."""
+
+    items: list[Item]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """EDUs from a server's outbox; `last` is the last one's place, and there may be more."""
+
+    edus: list[bytes] = field(default_factory=list)
+    last: tuple[int, int] | None = None
+    more: bool = False
+
+
+RoomServers = dict[str, dict[str, RoomServer]]
+
+
+async def room_servers(tenant: Tenant, rooms: Collection[str]) -> RoomServers:
+    """The other servers of each of the rooms, by name."""
+    async with tenant.database.read() as tx:
+        return await servers_of_rooms(tx, rooms, tenant.name)
+
+
+async def has_other_servers(tenant: Tenant) -> bool:
+    """Is there a room with users of another server?"""
+    async with tenant.database.read() as tx:
+        return await any_room_servers(tx)
+
+
+async def events_by_server(
+    tenant: Tenant, rooms: RoomServers, after: int, upto: int
+) -> list[tuple[Item, list[ServerName]]]:
+    """The events of these rooms at positions in (after, upto] that are for others, and for whom."""
+    async with tenant.database.read() as tx:
+        events = await stored.events_to_tell(tx, tenant.name, after, upto, rooms.keys())
+    return [
+        (
+            Item(event.position, pdu=event.json),
+            [
+                ServerName(name)
+                for name, server in rooms[event.room_id].items()
+                if server.hears(event.position) and name != server_of(event.sender)
+            ],
+        )
+        for event in events
+    ]
+
+
+async def receipts_by_server(
+    tenant: Tenant, rooms: RoomServers, after: int, upto: int
+) -> list[tuple[Receipt, list[ServerName]]]:
+    """The public receipts of our users in these rooms, set at positions in (after, upto], and for whom they are."""
+    async with tenant.database.read() as tx:
+        rows = await stored.receipts_to_tell(tx, tenant.name, rooms.keys(), after, upto)
+    return [
+        (
+            (row["room_id"], row["user_id"], row["thread_id"], row["event_id"], row["ts"]),
+            present(rooms[row["room_id"]]),
+        )
+        for row in rows
+    ]
+
+
+def present(servers: dict[str, RoomServer]) -> list[ServerName]:
+    """Those that have users in the room now."""
+    return [ServerName(name) for name, server in servers.items() if server.joined]
+
+
+async def device_updates_by_server(
+    tenant: Tenant, after: int, upto: int
+) -> list[tuple[Item, list[ServerName]]]:
+    """Updates of our users' devices at positions in (after, upto], for those who share a room with the users."""
+    async with tenant.database.read() as tx:
+        changes = await stored.device_changes(tx, after, upto)
+        if not changes:
+            return []
+        servers = await servers_of_users(tx, {change.user_id for change in changes})
+    told = [change for change in changes if change.user_id in servers]
+    edus = await device_edus(tenant, told)
+    return [
+        (Item(change.position, edu=edus[change.position]), list(map(ServerName, servers[change.user_id])))
+        for change in told
+    ]
+
+
+async def servers_sharing_rooms(tenant: Tenant, users: Collection[str]) -> dict[str, list[ServerName]]:
+    """The servers that share a room with each of these users of ours."""
+    async with tenant.database.read() as tx:
+        found = await servers_of_users(tx, users)
+    return {user_id: list(map(ServerName, servers)) for user_id, servers in found.items()}
+
+
+async def page_for_server(
+    tenant: Tenant, server: ServerName, after: int, upto: int, limit: int, *, catching_up: bool
+) -> Page:
+    """What the server is to be told next of what happened in (after, upto].
+
+    When it is catching up, only the last event of each room: for the others it will ask when it wants them.
+    """
+    read = stored.last_of_rooms_for_server if catching_up else stored.next_for_server
+    async with tenant.database.snapshot() as tx:
+        events = await read(tx, tenant.name, server, after, upto, limit)
+        if len(events) == limit:
+            upto = events[-1].position
+        changes = await stored.device_changes_for_server(tx, server, after, upto, MAX_EDUS)
+    if len(changes) == MAX_EDUS:
+        upto = changes[-1].position
+        events = [event for event in events if event.position <= upto]
+    edus = await device_edus(tenant, changes)
+    items = {event.position: Item(event.position, pdu=event.json) for event in events}
+    items |= {position: Item(position, edu=edu) for position, edu in edus.items()}
+    return Page([items[position] for position in sorted(items)], upto)
+
+
+async def lacks_more_than(tenant: Tenant, server: ServerName, after: int, upto: int, limit: int) -> bool:
+    """Are there more events than that for the server in (after, upto]?"""
+    async with tenant.database.read() as tx:
+        return await stored.count_for_server(tx, tenant.name, server, after, upto, limit + 1) > limit
+
+
+async def waiting_for_server(
+    tenant: Tenant, server: ServerName, after: tuple[int, int], limit: int
+) -> Waiting:
+    """The first EDUs in the server's outbox behind a place: not more than the limit, nor much more than MAX_MAIL."""
+    async with tenant.database.read() as tx:
+        found = await waiting_in_outbox(tx, server, after, limit)
+    edus: list[bytes] = []
+    size = 0
+    for _, _, edu in found:
+        size += len(edu)
+        if edus and size > MAX_MAIL:
+            break
+        edus.append(edu)
+    if not edus:
+        return Waiting()
+    return Waiting(edus, found[len(edus) - 1][:2], len(edus) < len(found) or len(found) == limit)

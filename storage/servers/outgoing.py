@@ -1,0 +1,155 @@
+"""What has happened here that other servers are to be told: read from the tables themselves, for there is no queue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import asyncpg
+
+from storage.database import Tx
+from storage.statement import sql
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEvent:
+    """An event in the federation format, for others to be told of."""
+
+    position: int
+    room_id: str
+    sender: str
+    json: bytes
+
+
+# Of our own users, or of others who entered the room through us. $1 is a colon and our name.
+_OURS = """
+    (right(e.sender, length($1)) = $1 OR EXISTS (SELECT FROM relayed_events AS r WHERE r.event_id = e.event_id))
+"""
+
+_EVENT = "SELECT e.position, e.room_id, e.sender, e.json FROM events AS e"
+_IN_ROOMS = sql(
+    _EVENT
+    + """
+    WHERE e.position > $2 AND e.position <= $3 AND e.standing = 0 AND e.room_id = ANY($4::text[]) AND
+"""
+    + _OURS
+    + "ORDER BY e.position"
+)
+
+
+async def events_to_tell(
+    tx: Tx, ours: str, after: int, upto: int, rooms: Collection[str]
+) -> list[OutgoingEvent]:
+    """The events of these rooms at positions in (after, upto] that others are to be told of, in order."""
+    found = await tx.fetch(_IN_ROOMS, f":{ours}", after, upto, list(rooms))
+    return [OutgoingEvent(**row) for row in found]
+
+
+# As RoomServer.hears says; what a server has sent us is not sent back to it.
+_ROOMS_OF_SERVER = """
+        SELECT room_id, joined, since, until, targeted FROM room_servers WHERE server = $2
+        UNION ALL
+        SELECT room_id, 1, 0, NULL, NULL FROM partial_rooms WHERE $2 = ANY(servers)
+"""
+_FOR_SERVER = (
+    "SELECT e.* FROM ("  # noqa: S608 - nothing but constants
+    + _ROOMS_OF_SERVER
+    + """
+    ) AS s
+    JOIN rooms AS head ON head.room_id = s.room_id AND head.position > $3
+    CROSS JOIN LATERAL (
+"""
+    + _EVENT
+    + """
+        WHERE e.room_id = s.room_id AND e.standing = 0 AND e.position > $3 AND e.position <= $4
+            AND (e.position > s.since AND (s.joined > 0 OR e.position <= s.until) OR e.position = s.targeted)
+            AND right(e.sender, length($2) + 1) <> ':' || $2 AND
+"""
+    + _OURS
+)
+_NEXT = sql(_FOR_SERVER + "ORDER BY e.position LIMIT $5) AS e ORDER BY e.position LIMIT $5")
+_LAST_OF_ROOMS = sql(_FOR_SERVER + "ORDER BY e.position DESC LIMIT 1) AS e ORDER BY e.position LIMIT $5")
+_COUNT = sql(
+    "SELECT count(*) FROM ("  # noqa: S608 - nothing but constants
+    + _FOR_SERVER
+    + "ORDER BY e.position LIMIT $5) AS e ORDER BY e.position LIMIT $5) AS e"
+)
+
+
+async def next_for_server(
+    tx: Tx, ours: str, server: str, after: int, upto: int, limit: int
+) -> list[OutgoingEvent]:
+    """The first events for the server at positions in (after, upto]."""
+    found = await tx.fetch(_NEXT, f":{ours}", server, after, upto, limit)
+    return [OutgoingEvent(**row) for row in found]
+
+
+async def last_of_rooms_for_server(
+    tx: Tx, ours: str, server: str, after: int, upto: int, limit: int
+) -> list[OutgoingEvent]:
+    """Of each room the last event for the server at positions in (after, upto]; the first of these."""
+    found = await tx.fetch(_LAST_OF_ROOMS, f":{ours}", server, after, upto, limit)
+    return [OutgoingEvent(**row) for row in found]
+
+
+async def count_for_server(tx: Tx, ours: str, server: str, after: int, upto: int, limit: int) -> int:
+    """How many events there are for the server at positions in (after, upto]; counts up to the limit."""
+    number: int = await tx.fetchval(_COUNT, f":{ours}", server, after, upto, limit)
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A change of a device (or, '', of cross-signing keys) of a user of ours."""
+
+    position: int
+    previous: int | None
+    user_id: str
+    device_id: str
+    deleted: bool
+
+
+_CHANGE = """
+    SELECT c.position, c.previous, c.user_id, c.device_id, NOT EXISTS (
+        SELECT FROM devices AS d WHERE d.user_id = c.user_id AND d.device_id = c.device_id
+    ) AS deleted
+    FROM device_changes AS c
+"""
+_CHANGES = sql(_CHANGE + "WHERE c.position > $1 AND c.position <= $2 ORDER BY c.position")
+_CHANGES_FOR_SERVER = sql(
+    _CHANGE
+    + """
+    WHERE c.position > $2 AND c.position <= $3 AND EXISTS (
+        SELECT FROM memberships AS m JOIN room_servers AS s ON s.room_id = m.room_id
+        WHERE m.user_id = c.user_id AND m.is_local AND m.membership = 'join' AND s.server = $1 AND s.joined > 0
+    )
+    ORDER BY c.position LIMIT $4
+"""
+)
+
+
+async def device_changes(tx: Tx, after: int, upto: int) -> list[DeviceChange]:
+    """The changes at positions in (after, upto], in order."""
+    return [DeviceChange(**row) for row in await tx.fetch(_CHANGES, after, upto)]
+
+
+async def device_changes_for_server(
+    tx: Tx, server: str, after: int, upto: int, limit: int
+) -> list[DeviceChange]:
+    """The first changes for the server at positions in (after, upto]: of users with whom it shares a room."""
+    return [DeviceChange(**row) for row in await tx.fetch(_CHANGES_FOR_SERVER, server, after, upto, limit)]
+
+
+_RECEIPTS = sql("""
+    SELECT room_id, user_id, event_id, thread_id, ts FROM receipts
+    WHERE room_id = ANY($2::text[]) AND position > $3 AND position <= $4 AND receipt_type = 'm.read'
+        AND right(user_id, length($1)) = $1
+    ORDER BY position
+""")
+
+
+async def receipts_to_tell(
+    tx: Tx, ours: str, rooms: Collection[str], after: int, upto: int
+) -> list[asyncpg.Record]:
+    """The public receipts of our users in these rooms, set at positions in (after, upto]."""
+    return await tx.fetch(_RECEIPTS, f":{ours}", list(rooms), after, upto)

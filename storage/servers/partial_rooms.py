@@ -1,0 +1,115 @@
+"""Rooms that we have joined and whose members are still to come (§Partial-state joins, `omit_members`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.ids import EventID, RoomID, ServerName, UserID
+from storage.database import Tx
+from storage.statement import each, sql
+
+
+@dataclass(frozen=True, slots=True)
+class PartialRoom:
+    """Such a room: the join by which we entered, the server that let us in, and all that it said are in the room."""
+
+    room_id: RoomID
+    join_event: EventID
+    server: ServerName
+    servers: tuple[ServerName, ...]
+
+
+# Values: room ID, the join's event ID, the server that let us in, an array of those in the room.
+MARK_PARTIAL = each(
+    """
+    INSERT INTO partial_rooms (room_id, join_event, server, servers)
+    SELECT $2::text, $3::text, $4::text, $5::text[] WHERE $1::bigint IS NOT NULL
+    ON CONFLICT (room_id) DO UPDATE
+    SET join_event = excluded.join_event, server = excluded.server, servers = excluded.servers, lease = 0
+"""
+)
+
+# Values: room ID.
+UNMARK_PARTIAL = each("DELETE FROM partial_rooms WHERE room_id = $2 AND $1::bigint IS NOT NULL")
+
+# Values: room ID, the position of the join, and of what was left out of the state before it arrays of types, state keys and
+# event IDs. It goes into the oldest layer of each state since: whatever is newer there stays as it is.
+FILL_STATES = each(
+    """
+    WITH since AS (
+        SELECT DISTINCT s.snapshot, s.layers[1] AS layer
+        FROM events AS e JOIN state_snapshots AS s ON s.snapshot = e.snapshot
+        WHERE e.room_id = $2 AND e.position >= $3 AND $1::bigint IS NOT NULL
+    ), sized AS (
+        UPDATE state_snapshots AS s SET sizes[1] = s.sizes[1] + cardinality($4::text[])
+        FROM since WHERE s.snapshot = since.snapshot
+    )
+    INSERT INTO state_layers (layer, type, state_key, event_id)
+    SELECT base.layer, n.type, n.state_key, n.event_id
+    FROM (SELECT DISTINCT layer FROM since) AS base
+    CROSS JOIN unnest($4::text[], $5::text[], $6::text[]) AS n (type, state_key, event_id)
+    ON CONFLICT DO NOTHING
+"""
+)
+
+_IS_PARTIAL = sql("SELECT EXISTS (SELECT FROM partial_rooms WHERE room_id = $1)")
+
+
+async def is_partial(tx: Tx, room_id: str) -> bool:
+    """Are we in the room without knowing all of its members?"""
+    partial: bool = await tx.fetchval(_IS_PARTIAL, room_id)
+    return partial
+
+
+_SERVERS = sql("SELECT servers FROM partial_rooms WHERE room_id = $1")
+
+
+async def servers_of_partial(tx: Tx, room_id: str) -> list[ServerName]:
+    """The servers that are in the room as we were told when we joined; empty for a room whose members we know."""
+    return await tx.fetchval(_SERVERS, room_id) or []
+
+
+_LOCAL = sql("SELECT user_id FROM memberships WHERE room_id = $1 AND membership = 'join' AND is_local")
+
+
+async def local_members(tx: Tx, room_id: str) -> list[UserID]:
+    """Our users who are in the room."""
+    return [row["user_id"] for row in await tx.fetch(_LOCAL, room_id)]
+
+
+_TAKE = sql(
+    """
+    UPDATE partial_rooms SET lease = $2 WHERE room_id = (
+        SELECT room_id FROM partial_rooms WHERE lease <= $1 ORDER BY lease LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING room_id, join_event, server, servers
+"""
+)
+
+
+async def take_partial(tx: Tx, now: int, until: int) -> PartialRoom | None:
+    """A room that nobody is completing, for the caller alone until a time (ms); None if there is none."""
+    row = await tx.fetchrow(_TAKE, now, until)
+    return _partial(row) if row is not None else None
+
+
+_AGAIN = sql("UPDATE partial_rooms SET lease = $2 WHERE room_id = $1")
+
+
+async def try_again_at(tx: Tx, room_id: str, at: int) -> None:
+    """Nobody is to complete the room before this time (ms)."""
+    await tx.execute(_AGAIN, room_id, at)
+
+
+_NEXT = sql("SELECT min(lease) FROM partial_rooms")
+
+
+async def next_attempt(tx: Tx) -> int | None:
+    """When (ms) the first of the rooms may be completed; None where there is none."""
+    at: int | None = await tx.fetchval(_NEXT)
+    return at
+
+
+def _partial(row: Any) -> PartialRoom:
+    return PartialRoom(row["room_id"], row["join_event"], row["server"], tuple(row["servers"]))

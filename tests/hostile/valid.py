@@ -1,0 +1,231 @@
+"""A valid request of each operation: what the hostile ones are made of, by spoiling one thing at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.fixtures.crypto import cross_signing_of, device_keys, one_time_keys
+from tests.fixtures.homeserver import PASSWORD
+from tests.hostile.operations import Operation
+from tests.hostile.world import AUTH_DATA, KEY_DATA, RULE, Request, World, valid_path
+
+Body = dict[str, Any]
+
+
+def valid_request(world: World, operation: Operation) -> Request:
+    """One that is served."""
+    body = BODIES[operation.name](world) if operation.name in BODIES else None
+    query = QUERIES[operation.name](world) if operation.name in QUERIES else []
+    return Request(valid_path(world, operation), query, body)
+
+
+def _auth(world: World) -> Body:
+    identifier = {"type": "m.id.user", "user": world.me.user_id}
+    return {"type": "m.login.password", "identifier": identifier, "password": world.me.password}
+
+
+def _room(world: World) -> Body:
+    return {
+        "visibility": "public",
+        "preset": "public_chat",
+        "room_alias_name": f"another{next(world.place.numbers)}",
+        "name": "A room",
+        "topic": "All things",
+        "invite": [world.place.dora.user_id],
+        "room_version": "10",
+        "is_direct": False,
+        "creation_content": {"m.federate": False},
+        "initial_state": [{"type": "m.custom", "state_key": "", "content": {"a": 1}}],
+        "power_level_content_override": {
+            "users": {world.me.user_id: 100},
+            "events": {"m.custom": 50},
+            "ban": 50,
+            "notifications": {"room": 20},
+        },
+    }
+
+
+def _pusher(_: World) -> Body:
+    return {
+        "kind": "http",
+        "app_id": "org.example",
+        "pushkey": "key",
+        "app_display_name": "App",
+        "device_display_name": "Phone",
+        "profile_tag": "tag",
+        "lang": "en",
+        "append": False,
+        "data": {"url": "https://push.example/_matrix/push/v1/notify", "format": "event_id_only"},
+    }
+
+
+def _filter(world: World) -> Body:
+    events = {
+        "limit": 10,
+        "not_senders": ["@x:one.example"],
+        "senders": [world.me.user_id],
+        "types": ["m.*"],
+        "not_types": ["m.x"],
+    }
+    rooms = {"rooms": [world.room], "not_rooms": ["!x:one.example"], "contains_url": False}
+    return {
+        "event_fields": ["content.body"],
+        "event_format": "client",
+        "presence": events,
+        "account_data": {"types": ["m.*"]},
+        "room": {
+            "rooms": [world.room],
+            "not_rooms": ["!x:one.example"],
+            "include_leave": True,
+            "timeline": events | rooms | {"unread_thread_notifications": True},
+            "state": {"lazy_load_members": True, "include_redundant_members": False},
+            "ephemeral": rooms,
+            "account_data": events,
+        },
+    }
+
+
+def _login(world: World) -> Body:
+    return _auth(world) | {
+        "device_id": "PHONE",
+        "initial_device_display_name": "Phone",
+        "refresh_token": True,
+    }
+
+
+def _register(world: World) -> Body:
+    return {
+        "username": f"another{next(world.place.numbers)}",
+        "password": PASSWORD,
+        "device_id": "PHONE",
+        "initial_device_display_name": "Phone",
+        "inhibit_login": False,
+        "refresh_token": True,
+        "auth": {"type": "m.login.dummy"},
+    }
+
+
+def _search(_: World) -> Body:
+    filter = {"generic_search_term": "room", "room_types": [None, "m.space"]}
+    return {"limit": 10, "filter": filter, "include_all_networks": False}
+
+
+def _keys(world: World) -> Body:
+    return {
+        "device_keys": device_keys(world.me),
+        "one_time_keys": one_time_keys("one"),
+        "fallback_keys": one_time_keys("two", fallback=True),
+    }
+
+
+def _signatures(world: World) -> Body:
+    return {world.me.user_id: {world.me.device_id: device_keys(world.me)}}
+
+
+BODIES: dict[str, Callable[[World], Body]] = {
+    "generateLoginToken": lambda w: {"auth": _auth(w)},
+    "deactivateAccount": lambda w: {"erase": False, "auth": _auth(w)},
+    "changePassword": lambda w: {"new_password": PASSWORD, "logout_devices": False, "auth": _auth(w)},
+    "createRoom": _room,
+    "deleteDevices": lambda w: {"devices": ["PHONE"], "auth": _auth(w)},
+    "updateDevice": lambda w: {"display_name": "Phone"},
+    "deleteDevice": lambda w: {"auth": _auth(w)},
+    "setRoomVisibilityOnDirectory": lambda w: {"visibility": "public"},
+    "setRoomAlias": lambda w: {"room_id": w.room},
+    "joinRoom": lambda w: {"reason": "why not"},
+    "joinRoomById": lambda w: {"reason": "why not"},
+    "knockRoom": lambda w: {"reason": "why not"},
+    "claimKeys": lambda w: {
+        "timeout": 10,
+        "one_time_keys": {w.place.bob.user_id: {w.place.bob.device_id: "signed_curve25519"}},
+    },
+    "queryKeys": lambda w: {"timeout": 10, "device_keys": {w.place.bob.user_id: [w.place.bob.device_id]}},
+    "uploadCrossSigningKeys": lambda w: cross_signing_of(w.me).body() | {"auth": _auth(w)},
+    "uploadCrossSigningSignatures": _signatures,
+    "uploadKeys": _keys,
+    "login": _login,
+    "setPresence": lambda w: {"presence": "online", "status_msg": "here"},
+    "setProfileField": lambda w: {"displayname": "Me"},
+    "queryPublicRooms": _search,
+    "postPusher": _pusher,
+    "setPushRule": lambda w: RULE,
+    "setPushRuleActions": lambda w: {"actions": ["notify", {"set_tweak": "sound", "value": "default"}]},
+    "setPushRuleEnabled": lambda w: {"enabled": True},
+    "refresh": lambda w: {"refresh_token": w.refresh_token},
+    "register": _register,
+    "putRoomKeys": lambda w: {"rooms": {w.room: {"sessions": {"s": KEY_DATA}}}},
+    "putRoomKeysByRoomId": lambda w: {"sessions": {"s": KEY_DATA}},
+    "putRoomKeyBySessionId": lambda w: KEY_DATA,
+    "postRoomKeysVersion": lambda w: {
+        "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2",
+        "auth_data": AUTH_DATA,
+    },
+    "putRoomKeysVersion": lambda w: {
+        "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2",
+        "auth_data": AUTH_DATA,
+        "version": w.version,
+    },
+    "ban": lambda w: {"user_id": w.place.bob.user_id, "reason": "why not"},
+    "kick": lambda w: {"user_id": w.place.bob.user_id, "reason": "why not"},
+    "unban": lambda w: {"user_id": w.place.carol.user_id, "reason": "why not"},
+    "inviteUser": lambda w: {"user_id": w.place.dora.user_id, "reason": "why not"},
+    "leaveRoom": lambda w: {"reason": "why not"},
+    "forgetRoom": lambda w: {},
+    "setReadMarker": lambda w: {"m.fully_read": w.event, "m.read": w.event, "m.read.private": w.event},
+    "postReceipt": lambda w: {"thread_id": "main"},
+    "redactEvent": lambda w: {"reason": "why not"},
+    "sendMessage": lambda w: {"msgtype": "m.text", "body": "hello"},
+    "setRoomStateWithKey": lambda w: {"a": 1},
+    "setTyping": lambda w: {"typing": True, "timeout": 1000},
+    "upgradeRoom": lambda w: {"new_version": "12", "additional_creators": [w.place.bob.user_id]},
+    "sendToDevice": lambda w: {"messages": {w.place.bob.user_id: {"*": {"a": 1}}}},
+    "setAccountData": lambda w: {"a": 1},
+    "setAccountDataPerRoom": lambda w: {"a": 1},
+    "defineFilter": _filter,
+    "requestOpenIdToken": lambda w: {},
+    "setRoomTag": lambda w: {"order": 0.5},
+    "search": lambda w: {"search_categories": {"room_events": {"search_term": "hello"}}},
+    "searchUserDirectory": lambda w: {"search_term": "bob", "limit": 10},
+    "reportEvent": lambda w: {"reason": "why not", "score": -100},
+    "reportRoom": lambda w: {"reason": "why not"},
+    "reportUser": lambda w: {"reason": "why not"},
+    "logout": lambda w: {},
+    "logout_all": lambda w: {},
+    "uploadContent": lambda w: {"a": "file like any other"},
+    "setAdminLockUser": lambda w: {"locked": True},
+    "setAdminSuspendUser": lambda w: {"suspended": True},
+}
+
+_IN_BACKUP: Callable[[World], list[tuple[str, str]]] = lambda w: [("version", w.version)]
+
+QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
+    "getContentThumbnailAuthed": lambda w: [("width", "32"), ("height", "32"), ("method", "crop")],
+    "registrationTokenValidity": lambda w: [("token", "abc")],
+    "getKeysChanges": lambda w: [("from", w.since), ("to", w.since)],
+    "checkUsernameAvailability": lambda w: [("username", "nobody.yet")],
+    "putRoomKeys": _IN_BACKUP,
+    "getRoomKeys": _IN_BACKUP,
+    "deleteRoomKeys": _IN_BACKUP,
+    "putRoomKeysByRoomId": _IN_BACKUP,
+    "getRoomKeysByRoomId": _IN_BACKUP,
+    "deleteRoomKeysByRoomId": _IN_BACKUP,
+    "putRoomKeyBySessionId": _IN_BACKUP,
+    "getRoomKeyBySessionId": _IN_BACKUP,
+    "deleteRoomKeyBySessionId": _IN_BACKUP,
+    "getRoomEvents": lambda w: [("dir", "b")],
+    "getEventByTimestamp": lambda w: [("ts", "1"), ("dir", "f")],
+    "getMutualRooms": lambda w: [("user_id", w.place.bob.user_id)],
+    "sync": lambda w: [("since", w.since), ("timeout", "0")],
+}
+
+OMITTED = {
+    "createRoom": {"invite_3pid"},  # there is no identity server to ask
+    "deactivateAccount": {"id_server"},
+    "joinRoom": {"third_party_signed"},
+    "joinRoomById": {"third_party_signed"},
+    "login": {"user", "medium", "address", "token"},  # other ways to log in
+    "queryPublicRooms": {"since", "third_party_instance_id"},
+    "setPushRule": {"pattern"},  # of rules of another kind
+}
+"""Fields of the specification that the valid request does without: they are asked for by themselves."""
