@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 
-from benchmarks import ceilings, disk, fanout, idle, login, resolution, room_size, send, sync
+from benchmarks import ceilings, disk, fanout, federation, idle, login, resolution, room_size, send, sync
 from benchmarks.peers import GENERATOR_CORE, pin, synapse_is_here
 
 BENCHMARKS = {
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "disk": disk,
     "ceilings": ceilings,
     "resolution": resolution,
+    "federation": federation,
 }
 
 

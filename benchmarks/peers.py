@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.http import Connection
@@ -104,23 +104,46 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """With what a server federates: the port that its name ends with, its certificate, and whom it trusts."""
+
+    port: int
+    certificate: Path
+    key: Path
+    authority: Path
+
+
 _HEARTH = """
-server_name: localhost:{port}
+server_name: localhost:{name}
 data_folder: {folder}/data
-listeners: [{{port: {port}}}]
+listeners: [{{port: {port}}}{listener}]
 registration: {{shared_secret: {secret}}}
 rate_limits: {{enabled: false}}
+federation: {federation}
 """
+_HEARTH_LISTENER = ", {{port: {port}, tls_certificate: {certificate}, tls_key: {key}}}"
+_HEARTH_FEDERATION = "{{ca_file: {authority}, allowed_private_networks: [127.0.0.0/8]}}"
 _CHEAP_PASSWORDS = "passwords: {time_cost: 1, memory: 8KiB}\n"
 
 
 @asynccontextmanager
-async def hearth(cheap_passwords: bool = True) -> AsyncIterator[Server]:
-    """Our server as a person starts it, without rate limits; accounts are made faster with cheap hashes."""
+async def hearth(cheap_passwords: bool = True, tls: Tls | None = None) -> AsyncIterator[Server]:
+    """Our server as a person starts it, without rate limits; accounts are made faster with cheap hashes.
+
+    With `tls` other servers can reach it, and it reaches those on this machine.
+    """
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as name:
         folder, port = Path(name), free_port()
         folder.chmod(0o755)
-        config = _HEARTH.format(port=port, folder=folder, secret=SECRET)
+        config = _HEARTH.format(
+            name=tls.port if tls else port,
+            port=port,
+            folder=folder,
+            secret=SECRET,
+            listener=_HEARTH_LISTENER.format(**asdict(tls)) if tls else "",
+            federation=_HEARTH_FEDERATION.format(**asdict(tls)) if tls else "{}",
+        )
         (folder / "config.yaml").write_text(config + (_CHEAP_PASSWORDS if cheap_passwords else ""))
         command = [sys.executable, "-m", "homeserver", "serve", "--config", str(folder / "config.yaml")]
         process = _start(command, folder)
@@ -141,7 +164,7 @@ def _postmaster(server: int) -> int:
 
 
 _SYNAPSE = """
-server_name: localhost:{port}
+server_name: localhost:{name}
 report_stats: false
 pid_file: {folder}/pid
 signing_key_path: {folder}/signing.key
@@ -154,6 +177,7 @@ url_preview_enabled: false
 presence: {{enabled: true}}
 listeners:
   - {{port: {port}, bind_addresses: [127.0.0.1], type: http, tls: false, resources: [{{names: [client, federation]}}]}}
+{tls}
 database:
   name: psycopg2
   allow_unsafe_locale: true
@@ -166,6 +190,15 @@ rc_joins_per_room: *free
 rc_invites: {{per_room: *free, per_user: *free, per_issuer: *free}}
 rc_admin_redaction: *free
 rc_presence: {{per_user: *free}}
+"""
+_SYNAPSE_TLS = """
+  - {{port: {port}, bind_addresses: [127.0.0.1], type: http, tls: true, resources: [{{names: [federation]}}]}}
+tls_certificate_path: {certificate}
+tls_private_key_path: {key}
+federation_custom_ca_list: [{authority}]
+ip_range_blacklist: []
+rc_federation: {{concurrent: 1000, reject_limit: 100000, sleep_limit: 100000}}
+bcrypt_rounds: 4
 """
 _SYNAPSE_LOG = "version: 1\nroot: {level: WARNING}\ndisable_existing_loggers: false\n"
 
@@ -181,8 +214,11 @@ def synapse_is_here() -> bool:
 
 
 @asynccontextmanager
-async def synapse() -> AsyncIterator[Server]:
-    """Synapse in its one-process form, on a PostgreSQL with the same settings as ours, without rate limits."""
+async def synapse(tls: Tls | None = None) -> AsyncIterator[Server]:
+    """Synapse in its one-process form, on a PostgreSQL with the same settings as ours, without rate limits.
+
+    With `tls` other servers can reach it, and it reaches those on this machine.
+    """
     with tempfile.TemporaryDirectory(prefix="synapse-bench-") as name:
         folder, port = Path(name), free_port()
         folder.chmod(0o755)
@@ -190,13 +226,21 @@ async def synapse() -> AsyncIterator[Server]:
         postgres = EmbeddedPostgres(folder / "pg")
         where = await postgres.start()
         pin(GENERATOR_CORE)
-        text = _SYNAPSE.format(port=port, folder=folder, secret=SECRET, **where)
+        text = _SYNAPSE.format(
+            name=tls.port if tls else port,
+            port=port,
+            folder=folder,
+            secret=SECRET,
+            tls=_SYNAPSE_TLS.format(**asdict(tls)).lstrip("\n") if tls else "",
+            **where,
+        )
         (folder / "homeserver.yaml").write_text(text)
         (folder / "log.yaml").write_text(_SYNAPSE_LOG)
         common = [sys.executable, "-m", "synapse.app.homeserver", "-c", str(folder / "homeserver.yaml")]
         subprocess.run([*common, "--generate-keys"], check=True, capture_output=True)
         process = _start(common, folder)
-        server = Server("synapse", port, process, folder, _postmaster(os.getpid()))
+        assert postgres.pid is not None
+        server = Server("synapse", port, process, folder, _postmaster(postgres.pid))
         try:
             await server.ready()
             yield server

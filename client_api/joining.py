@@ -1,7 +1,7 @@
 """Joining rooms (§Joining rooms)."""
 
 from client_api import ClientCall
-from client_api.reasons import reason_of, via_of
+from client_api.reasons import join_content_of, via_of
 from services.rooms.membership.join import join
 from services.rooms.membership.resolve import room_named
 from web.endpoint import JOINS, Auth, endpoint
@@ -12,7 +12,7 @@ from web.reply import Json
 async def join_room_by_id(call: ClientCall) -> Json:
     """The ID of the room, joined."""
     room_id = call.room_id()
-    await join(call.tenant, call.requester, room_id, reason_of(call), via_of(call))
+    await join(call.tenant, call.requester, room_id, join_content_of(call), via_of(call))
     return {"room_id": room_id}
 
 
@@ -20,5 +20,5 @@ async def join_room_by_id(call: ClientCall) -> Json:
 async def join_room(call: ClientCall) -> Json:
     """The ID of the room, joined."""
     room_id, servers = await room_named(call.tenant, call.path["roomIdOrAlias"])
-    await join(call.tenant, call.requester, room_id, reason_of(call), (*via_of(call), *servers))
+    await join(call.tenant, call.requester, room_id, join_content_of(call), (*via_of(call), *servers))
     return {"room_id": room_id}

@@ -4,11 +4,33 @@ from client_api import ClientCall
 from protocol.ids import UserID, parse_user_id
 from protocol.json import JsonObject
 
+_OURS = frozenset(
+    (
+        "reason",
+        "third_party_signed",
+        "membership",
+        "displayname",
+        "avatar_url",
+        "is_direct",
+        "third_party_invite",
+    )
+) | {"join_authorised_via_users_server"}
+"""What a body says otherwise, or the server says of the user."""
+
 
 def reason_of(call: ClientCall) -> JsonObject:
     """The part of the member event's content that says why."""
     reason = call.text("reason", None)
     return {} if reason is None else {"reason": reason}
+
+
+def join_content_of(call: ClientCall) -> JsonObject:
+    """The reason, and what else the client wants to stand in its member event.
+
+    COMPAT: that other members of the body come into the event has never been specified, but clients have it so.
+    """
+    more = {name: value for name, value in call.json_object_or_empty().items() if name not in _OURS}
+    return {**more, **reason_of(call)}
 
 
 def via_of(call: ClientCall) -> list[str]:

@@ -3,7 +3,9 @@
 from client_api import ClientCall
 from client_api.room_send import timestamp
 from protocol.build import EventDraft
+from protocol.events import MEMBER
 from services.rooms.membership.guests import send_state
+from services.rooms.membership.restricted import AUTHORISED_VIA
 from web.endpoint import MESSAGES, Auth, endpoint
 from web.reply import Json
 
@@ -21,6 +23,9 @@ _STATE = "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"
 )
 async def set_room_state_with_key(call: ClientCall) -> Json:
     """The ID of the event; that of the one which stands, if it says the same."""
-    draft = EventDraft(call.path["eventType"], call.json_object(), call.path.get("stateKey", ""))
+    event_type, content = call.path["eventType"], call.json_object()
+    if event_type == MEMBER:
+        content.pop(AUTHORISED_VIA, None)  # who vouches for a join is for servers to say
+    draft = EventDraft(event_type, content, call.path.get("stateKey", ""))
     event_id = await send_state(call.tenant, call.requester, call.room_id(), draft, timestamp(call))
     return {"event_id": event_id}

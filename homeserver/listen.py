@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -75,8 +76,18 @@ def _forwarded(answer: Answer) -> Answer:
 
 
 async def _open(server: Server, listener: ListenerConfig) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
     try:
-        return await asyncio.get_running_loop().create_server(
+        if listener.address == "::":
+            # asyncio would leave IPv4 out.
+            every = socket.create_server(
+                (listener.address, listener.port),
+                family=socket.AF_INET6,
+                backlog=BACKLOG,
+                dualstack_ipv6=True,
+            )
+            return await loop.create_server(server, sock=every, ssl=_tls(listener), backlog=BACKLOG)
+        return await loop.create_server(
             server, listener.address, listener.port, ssl=_tls(listener), backlog=BACKLOG
         )
     except (OSError, ssl.SSLError) as error:

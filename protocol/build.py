@@ -11,7 +11,7 @@ from protocol.event_format import MAX_EVENT_BYTES, room_id_of_create
 from protocol.events import POWER_LEVELS, REDACTION, Event
 from protocol.hashes import event_id_of_hash, reference_hash
 from protocol.ids import EventID, RoomID, ServerName, UserID, fits
-from protocol.json import JsonObject, check_canonical, encode_checked
+from protocol.json import MAX_INTEGER, JsonObject, check_canonical, encode_checked
 from protocol.redaction import redact
 from protocol.room_versions import EventFormat, RoomVersion
 from protocol.signing import SigningKey
@@ -67,7 +67,8 @@ def build_event(
         "sender": sender,
         "content": draft.content,
         "origin_server_ts": origin_server_ts,
-        "depth": min(depth, version.max_depth),
+        # Ours is never more than Canonical JSON can say, whatever others have put into an old room.
+        "depth": min(depth, version.max_depth, MAX_INTEGER),
         "prev_events": [_reference(prev, version) for prev in prev_events],
         "auth_events": [_reference(auth_event, version) for auth_event in auth_events],
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from protocol.ids import UserID
+from protocol.ids import DeviceID, UserID
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden
 from services.requester import Requester
@@ -29,10 +29,14 @@ async def set_presence(tenant: Tenant, requester: Requester, presence: str, stat
     """The requester says so; nothing happens when presence is switched off."""
     if tenant.settings.presence_enabled:
         now = tenant.clock.now()
-        await tenant.ephemeral.set_presence(requester.user_id, PresenceState(presence, now, now, status_msg))
+        await tenant.ephemeral.set_presence(
+            requester.user_id, PresenceState(presence, now, now, status_msg, requester.device_id)
+        )
 
 
-async def seen(tenant: Tenant, user_id: UserID, presence: str = ONLINE) -> None:
+async def seen(
+    tenant: Tenant, user_id: UserID, presence: str = ONLINE, device: DeviceID | None = None
+) -> None:
     """A client of the user's syncs, and says that it is `presence` (`set_presence` of /sync)."""
     if not tenant.settings.presence_enabled or presence == OFFLINE:
         return
@@ -41,24 +45,32 @@ async def seen(tenant: Tenant, user_id: UserID, presence: str = ONLINE) -> None:
     shown = state.at(now)
     if shown.presence == OFFLINE:
         await tenant.ephemeral.set_presence(
-            user_id, replace(shown, presence=presence, last_active=now, last_seen=now)
+            user_id, replace(shown, presence=presence, last_active=now, last_seen=now, device=device)
         )
-    elif presence == UNAVAILABLE and shown.presence == ONLINE and now >= shown.last_active + ACTIVE_FOR:
+    elif presence == UNAVAILABLE and shown.presence == ONLINE and _was_last_in_use(shown, device, now):
         # Another device may be in use: an idle one says so only for itself.
         await tenant.ephemeral.set_presence(user_id, replace(shown, presence=presence, last_seen=now))
     elif now >= state.last_seen + SEEN_EVERY:
-        await tenant.ephemeral.set_presence(user_id, replace(shown, last_seen=now))
+        in_use = device if presence == ONLINE else shown.device
+        await tenant.ephemeral.set_presence(user_id, replace(shown, last_seen=now, device=in_use))
 
 
-async def touched(tenant: Tenant, user_id: UserID) -> None:
+def _was_last_in_use(state: PresenceState, device: DeviceID | None, now: int) -> bool:
+    return now >= state.last_active + ACTIVE_FOR or (device is not None and device == state.device)
+
+
+async def touched(tenant: Tenant, user_id: UserID, device: DeviceID | None = None) -> None:
     """The user has done something by hand: who was idle is there again. One who is offline on purpose stays so."""
     state = tenant.ephemeral.presence(user_id)
     if state is None or not tenant.settings.presence_enabled:
         return
     now = tenant.clock.now()
-    if state.presence != OFFLINE and (state.presence != ONLINE or now >= state.last_active + ACTIVE_FOR // 2):
+    is_known = (
+        state.presence == ONLINE and now < state.last_active + ACTIVE_FOR // 2 and state.device == device
+    )
+    if state.presence != OFFLINE and not is_known:
         await tenant.ephemeral.set_presence(
-            user_id, replace(state, presence=ONLINE, last_active=now, last_seen=now)
+            user_id, replace(state, presence=ONLINE, last_active=now, last_seen=now, device=device)
         )
 
 

@@ -87,7 +87,8 @@ def _without_nonsense(told: JsonObject) -> JsonObject:
     return {
         name: value
         for name, value in told.items()
-        if name not in _TEXTS or (isinstance(value, str) and len(value) <= MAX_LENGTHS.get(name, MAX_KEY_BYTES))
+        if name not in _TEXTS
+        or (isinstance(value, str) and len(value) <= MAX_LENGTHS.get(name, MAX_KEY_BYTES))
     }
 
 

@@ -56,7 +56,7 @@ async def set_receipts(
             changes.append(_change(tenant, requester.user_id, room_id, one, position))
     if changes:
         await tenant.journal.append(*changes)
-    await presence.touched(tenant, requester.user_id)
+    await presence.touched(tenant, requester.user_id, requester.device_id)
 
 
 def _position(wanted: Wanted, place: Place) -> int:

@@ -14,9 +14,9 @@ from protocol.ids import RoomID, ServerName
 from protocol.signing import SigningKey, VerifyKey
 from services.accounts.logins import Logins
 from services.appservices.registry import Appservices
+from services.keys.stale_lists import StaleLists
 from services.observations import Observation
 from services.once import Once
-from services.keys.stale_lists import StaleLists
 from services.ports import Blobs, Remotes
 from services.push.counts import CountsMemory
 from services.push.evaluators import Evaluators

@@ -19,4 +19,4 @@ async def set_typing(tenant: Tenant, requester: Requester, room_id: RoomID, time
     until = tenant.clock.now() + min(timeout, MAX_TIMEOUT) if timeout else None
     await tenant.ephemeral.set_typing(room_id, requester.user_id, until)
     if until is not None:
-        await presence.touched(tenant, requester.user_id)
+        await presence.touched(tenant, requester.user_id, requester.device_id)

@@ -45,7 +45,7 @@ SET_MEMBERSHIP = rows(
             sum((n.membership = 'join')::int - coalesce(old.membership = 'join', false)::int) AS joined,
             max(n.position) FILTER (WHERE n.membership IN ('leave', 'ban')) AS targeted
         FROM change AS n LEFT JOIN memberships AS old ON old.room_id = n.room_id AND old.user_id = n.user_id
-        WHERE NOT n.is_local
+        WHERE NOT n.is_local AND strpos(n.user_id, ':') > 0
         GROUP BY 1, 2
         ORDER BY 1, 2
     ), counted AS (
@@ -126,19 +126,6 @@ _LONGEST_JOINED = sql(
 async def longest_joined(tx: Tx, room_id: str, besides: Collection[str]) -> list[UserID]:
     """A user of ours who has been in the room for long, other than those named; empty if there is none."""
     return [row["user_id"] for row in await tx.fetch(_LONGEST_JOINED, room_id, list(besides))]
-
-
-_JOINED_TO_ANY = sql(
-    """
-    SELECT room_id FROM memberships
-    WHERE room_id = ANY($1::text[]) AND user_id = $2 AND membership = 'join' LIMIT 1
-"""
-)
-
-
-async def is_joined_to_any(tx: Tx, room_ids: Collection[str], user_id: str) -> bool:
-    """Is the user joined to one of these rooms at least?"""
-    return await tx.fetchval(_JOINED_TO_ANY, list(room_ids), user_id) is not None
 
 
 _JOINED_GUESTS = sql(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import asyncpg
 
 from storage.database import Tx
@@ -22,6 +24,16 @@ async def joined_rooms_now(tx: Tx, user_id: str) -> tuple[list[str], int]:
     row = await tx.fetchrow(_JOINED_NOW, user_id)
     assert row is not None  # the journal always has its one row
     return row["rooms"], row["position"]
+
+
+_OF_USERS = sql(
+    "SELECT DISTINCT room_id FROM memberships WHERE user_id = ANY($1) AND membership = 'join' AND is_local"
+)
+
+
+async def rooms_of_users(tx: Tx, users: Collection[str]) -> list[str]:
+    """The rooms that any of these local users is in."""
+    return [row["room_id"] for row in await tx.fetch(_OF_USERS, list(users))]
 
 
 _NEWS = sql(

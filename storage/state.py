@@ -106,11 +106,12 @@ _LAYERS = sql("SELECT snapshot, layers, sizes FROM state_snapshots WHERE snapsho
 
 
 async def snapshots(tx: Tx, numbers: Collection[int]) -> dict[int, Snapshot]:
-    """Where these snapshots' states are stored."""
+    """Where these snapshots' states are stored; the empty one is nowhere."""
     found = await tx.fetch(_LAYERS, list(numbers))
-    return {
+    stored = {
         row["snapshot"]: Snapshot(row["snapshot"], tuple(row["layers"]), tuple(row["sizes"])) for row in found
     }
+    return stored | {EMPTY.snapshot: EMPTY} if EMPTY.snapshot in numbers else stored
 
 
 _WHOLE = sql(

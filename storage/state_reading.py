@@ -88,6 +88,21 @@ async def state_of_type(tx: Tx, room_id: str, event_type: str) -> list[asyncpg.R
     return await tx.fetch(_OF_TYPE, room_id, event_type)
 
 
+_FIRST_OF_TYPE = sql(
+    """
+    SELECT e.room_id, e.type, e.state_key, e.event_id, e.sender, e.origin_server_ts, e.replaces_state, e.json
+    FROM state_deltas AS d JOIN events AS e ON e.event_id = d.event_id
+    WHERE d.room_id = $1 AND d.type = $2
+        AND d.position = (SELECT min(position) FROM state_deltas WHERE room_id = $1 AND type = $2)
+"""
+)
+
+
+async def first_state_of_type(tx: Tx, room_id: str, event_type: str) -> list[asyncpg.Record]:
+    """What the room's state had under the keys of this type when, as far as we know, it first had any."""
+    return await tx.fetch(_FIRST_OF_TYPE, room_id, event_type)
+
+
 _DELTAS = sql(
     """
     SELECT d.room_id, d.position, d.type, d.state_key, d.event_id, d.previous

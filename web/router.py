@@ -13,6 +13,9 @@ from urllib.parse import unquote_to_bytes
 from protocol.matrix_error import InvalidParam, Unrecognized
 from web.endpoint import Endpoint
 
+CURRENT, OLD = "/_matrix/client/v3/", "/_matrix/client/r0/"
+"""COMPAT: clients and bots from before v1.1 of the specification know the same endpoints by the old name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -51,6 +54,8 @@ class Router:
         for endpoint in self.endpoints:
             for path in endpoint.paths:
                 self._add(endpoint, path)
+                if path.startswith(CURRENT):
+                    self._add(endpoint, OLD + path.removeprefix(CURRENT))
 
     def _add(self, endpoint: Endpoint, path: str) -> None:
         node, names = self._root, []

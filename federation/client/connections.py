@@ -98,8 +98,8 @@ class Connections:
     ) -> ClientResponse:
         last: Exception = Blocked("there is nowhere to connect to")
         for host, port in destination.targets:
-            url = URL(f"https://{_bracketed(host)}:{port}{path}", encoded=True)
             try:
+                url = URL(f"https://{_bracketed(host)}:{port}{path}", encoded=True)
                 return await self._session.request(
                     method,
                     url,
@@ -111,6 +111,8 @@ class Connections:
                 )
             except (ClientConnectorError, ConnectionTimeoutError) as error:
                 last = error
+            except ValueError as error:  # a name that URLs, TLS or IDNA do not take
+                last = Blocked(f"{host} is not a name to connect to: {error}")
         raise last
 
     def _socket(self, where: AddrInfoType) -> socket.socket:

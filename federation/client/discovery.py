@@ -9,13 +9,14 @@ from typing import Final, Protocol
 from federation.client.addresses import as_ip
 from federation.client.connections import Destination
 from federation.client.names import Names, Service
-from protocol.ids import ServerName
+from protocol.errors import InvalidId
+from protocol.ids import ServerName, parse_server_name
 from services.tenant import Random
 
 DEFAULT_PORT: Final = 8448
 MAX_TARGETS: Final = 10
 _SERVICES: Final = ("_matrix-fed._tcp.", "_matrix._tcp.")  # the second is deprecated, and older
-_NAME = re.compile(r"(\[[^\]]+\]|[^:]+)(?::([0-9]{1,5}))?")
+_HOST_AND_PORT = re.compile(r"(\[[^\]]+\]|[^:]+)(?::([0-9]{1,5}))?")
 
 
 class Unresolvable(OSError):
@@ -81,10 +82,14 @@ class Discovery:
 
 def split(name: str) -> tuple[str, int | None]:
     """Host and port of a server name; raises Unresolvable for what is none."""
-    match = _NAME.fullmatch(name)
+    try:
+        parse_server_name(name)
+    except InvalidId as error:
+        raise Unresolvable(str(error)) from None
+    match = _HOST_AND_PORT.fullmatch(name)
     port = int(match[2]) if match and match[2] else None
     if match is None or (port is not None and not 0 < port < 65_536):
-        raise Unresolvable(f"{name!r} is not a server name")
+        raise Unresolvable(f"not a server name: {name!r}")
     return match[1], port
 
 

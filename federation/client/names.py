@@ -50,9 +50,10 @@ class Names(Protocol):
 class SystemNames:
     """The machine's resolver for hosts (with its hosts file), DNS for service records, cached as long as they say."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
+        """`resolver` asks for service records; None: as the machine is configured."""
         self._threads = ThreadPoolExecutor(LOOKUPS, "names")
-        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._resolver = resolver
 
     async def endpoints(self, host: str, port: int) -> Sequence[Endpoint]:
         """By getaddrinfo, on a thread of our own: slow names hold up only other names."""

@@ -13,9 +13,8 @@ from federation.client.connections import Connections
 from federation.client.keyring import Keyring
 from federation.client.media import RemoteMedia
 from federation.client.request import EVENTS, STATE, Question, Requests, body_of, path_of
-from protocol.errors import InvalidId
 from protocol.events import Event
-from protocol.ids import EventID, RoomAlias, RoomID, ServerName, UserID, parse_server_name, server_of
+from protocol.ids import EventID, RoomAlias, RoomID, ServerName, UserID, server_of
 from protocol.json import JsonObject, canonical_lenient
 from protocol.room_versions import RoomVersion
 from services.ports import (
@@ -307,10 +306,6 @@ class FederationRemotes:
         return await self._keyring.published(wanted, may_fetch)
 
     async def _ask(self, server: ServerName, question: Question) -> Answer:
-        try:
-            parse_server_name(server)
-        except InvalidId as error:
-            raise RemoteFailed(server, None, None, str(error)) from None
         return Answer(server, await self._requests.ask(server, question))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -75,15 +76,17 @@ class Requests:
             headers["Content-Type"] = "application/json"
         if signed:
             headers["Authorization"] = authorization(self._key, self.name, server, question)
+        seconds = self._seconds if question.seconds is None else question.seconds
         try:
-            destination = await self._discovery.find(server)
+            async with asyncio.timeout(seconds):
+                destination = await self._discovery.find(server)
             async with self._connections.request(
                 question.method,
                 destination,
                 question.path,
                 headers=headers,
                 body=question.body,
-                seconds=self._seconds if question.seconds is None else question.seconds,
+                seconds=seconds,
             ) as response:
                 if not 200 <= response.status < 400:
                     raise await _refusal(server, response)

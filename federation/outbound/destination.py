@@ -85,10 +85,6 @@ class Destination:
         else:
             self.is_incomplete = True
 
-    def note_mail(self) -> None:
-        """Something is in the outbox."""
-        self.has_mail = True
-
     def note_losable(self, key: Hashable, what: JsonObject | Receipt) -> None:
         """Keeps the newest of each key, and no more than a transaction has place for."""
         if self.is_listening:

@@ -188,19 +188,20 @@ class Sender:
                     await self._deliver_all(destination)
         except Exception as error:  # noqa: BLE001 - the others go on, and this one later
             self._tenant.observe(BackgroundFailure(f"delivering to {destination.server}", error))
-            self._give_up(destination, Doing.PAUSING, next_pause(destination.pause, self._tenant.random))
+            pause = next_pause(destination.pause, self._tenant.random)
+            self._give_up(destination, Doing.PAUSING, self._tenant.clock.now() + pause)
 
     async def _claimed(self, destination: Destination) -> bool:
         """Is it ours to deliver, and now?"""
         server, now = destination.server, self._tenant.clock.now()
         claimed = await book.claim(self._tenant, server, self._process, destination.complete_from)
         if claimed is None:
-            self._give_up(destination, Doing.ELSEWHERE, ELSEWHERE_FOR)
+            self._give_up(destination, Doing.ELSEWHERE, now + ELSEWHERE_FOR)
             return False
         destination.pause, destination.failing_since = claimed.retry_after, claimed.failing_since
         if claimed.retry_at > now and not destination.is_forced:
             await book.release(self._tenant, self._process, {server: claimed.position})
-            self._give_up(destination, Doing.PAUSING, claimed.retry_at - now)
+            self._give_up(destination, Doing.PAUSING, claimed.retry_at)
             return False
         destination.is_held, destination.is_forced = True, False
         destination.position = claimed.position
@@ -276,18 +277,18 @@ class Sender:
     async def _failed(self, destination: Destination, error: RemoteFailed) -> None:
         asked = error.body.get("retry_after_ms") if error.status == 429 else 0
         pause = next_pause(destination.pause, self._tenant.random, asked if isinstance(asked, int) else 0)
+        now = self._tenant.clock.now()
         if destination.failing_since is None:
-            destination.failing_since = destination.tried
+            destination.failing_since = now
             self._tenant.observe(DestinationFails(destination.server, error.message))
         await self._delivered.written()
-        await book.set_failed(self._tenant, destination.server, self._process, pause)
+        await book.set_failed(self._tenant, destination.server, self._process, now, pause)
         destination.pause = pause
         if pause > KEPT_FOR:
             destination.resend = None
-        self._give_up(destination, Doing.PAUSING, pause)
+        self._give_up(destination, Doing.PAUSING, now + pause)
 
-    def _give_up(self, destination: Destination, doing: Doing, pause: int) -> None:
-        due = self._tenant.clock.now() + pause
+    def _give_up(self, destination: Destination, doing: Doing, due: int) -> None:
         destination.give_up(doing, due)
         self._timer.add(due, destination.server)
 

@@ -24,6 +24,12 @@ async def make_join(call: ServerCall) -> Json:
     return {"room_version": template.room_version, "event": template.event}
 
 
+@endpoint("PUT", "/_matrix/federation/v1/send_join/{roomId}/{eventId}", auth=Auth.SERVER)
+async def send_join_v1(call: ServerCall) -> Json:
+    """COMPAT: the same for servers that know only its first form: the status once more, and the answer."""
+    return [200, await send_join_v2(call)]
+
+
 @endpoint("PUT", "/_matrix/federation/v2/send_join/{roomId}/{eventId}", auth=Auth.SERVER)
 async def send_join_v2(call: ServerCall) -> Json:
     """The room as it was before the join, which is in it now."""

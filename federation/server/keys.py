@@ -26,8 +26,8 @@ Wanted = dict[ServerName, dict[str, int]]
 
 @endpoint("GET", "/_matrix/key/v2/server", auth=Auth.NONE, also=["/_matrix/key/v2/server/{keyId}"])
 async def get_server_key(call: AnonymousCall) -> Json:
-    """Our keys; the older form names one, and gets all too."""
-    return _own(call.tenant)
+    """Our keys; the older form names one, and gets all too. The members are sorted, as they were when they were signed."""
+    return _sorted(_own(call.tenant))
 
 
 @endpoint(
@@ -76,13 +76,18 @@ def _own(tenant: Tenant) -> JsonObject:
     return own_key_object(tenant.name, tenant.signing_key, tenant.old_keys, tenant.clock.now())
 
 
+def _sorted(published: JsonObject) -> Json:
+    """COMPAT: there are readers that check the signature over the bytes, and do not write the object canonically first."""
+    return {name: published[name] for name in sorted(published)}
+
+
 def _wanted(asked: dict[str, Any], now: int) -> Wanted:
     if len(asked) > MAX_SERVERS:
         raise BadJson(f"Ask for the keys of at most {MAX_SERVERS} servers at once")
     wanted: Wanted = {}
     for server, keys in asked.items():
         if not isinstance(keys, dict) or len(keys) > MAX_KEYS:
-            raise BadJson("server_keys: for each server an object of at most 100 key IDs")
+            raise BadJson(f"server_keys: for each server an object of at most {MAX_KEYS} key IDs")
         try:
             wanted[parse_server_name(server)] = {name: _until(said, now) for name, said in keys.items()}
         except InvalidId as error:

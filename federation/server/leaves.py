@@ -16,6 +16,12 @@ async def make_leave(call: ServerCall) -> Json:
     return {"room_version": template.room_version, "event": template.event}
 
 
+@endpoint("PUT", "/_matrix/federation/v1/send_leave/{roomId}/{eventId}", auth=Auth.SERVER)
+async def send_leave_v1(call: ServerCall) -> Json:
+    """COMPAT: the same for servers that know only its first form: the status once more, and the answer."""
+    return [200, await send_leave_v2(call)]
+
+
 @endpoint("PUT", "/_matrix/federation/v2/send_leave/{roomId}/{eventId}", auth=Auth.SERVER)
 async def send_leave_v2(call: ServerCall) -> Json:
     """Takes the leave into the room."""

@@ -13,7 +13,8 @@ from services.accounts.tokens import digest_of
 from services.appservices.registry import Appservice
 from services.requester import Requester
 from services.tenant import Tenant
-from storage.accounts import get_account
+from storage.accounts import Account, get_account, insert_account
+from storage.database import Tx
 from storage.devices import Seen, get_device
 from storage.sessions import Login, get_login, supersede
 
@@ -108,6 +109,8 @@ async def _mask(tenant: Tenant, appservice: Appservice, claim: Claim) -> Entry:
         raise Forbidden("The application service may not act for this user")
     async with tenant.database.read() as tx:
         account = await get_account(tx, user_id)
+        if account is None and user_id == appservice.sender:
+            account = await _made_for(tenant, tx, appservice)
         if account is None or account.deactivated:
             raise Forbidden("The application service has not registered this user")
         # «If the device does not exist ... M_UNKNOWN_DEVICE» (v1.17).
@@ -121,3 +124,10 @@ async def _mask(tenant: Tenant, appservice: Appservice, claim: Claim) -> Entry:
         is_suspended=account.suspended,
     )
     return Entry(requester, None, account.locked, tenant.clock.now())
+
+
+async def _made_for(tenant: Tenant, tx: Tx, appservice: Appservice) -> Account | None:
+    """COMPAT: the account of the application service's own user, which many never register."""
+    account = Account(appservice.sender, None, tenant.clock.now(), appservice=appservice.id)
+    await insert_account(tx, account)  # somebody else may have been faster
+    return await get_account(tx, appservice.sender)

@@ -15,7 +15,7 @@ import orjson
 
 from protocol.ids import UserID
 from protocol.matrix_error import BadJson, Forbidden, InteractiveAuthNeeded, LimitExceeded, MatrixError
-from services.accounts.uia_stages import Stage, check_stage, params_of
+from services.accounts.uia_stages import SomebodyElse, Stage, check_stage, params_of
 from services.requester import Requester
 from services.tenant import Tenant
 from storage.uia import UiaSession as UiaSession
@@ -125,8 +125,8 @@ async def _tried(
         return session
     try:
         facts = await check_stage(tenant, user_id, stage, said, {one for flow in flows for one in flow})
-    except LimitExceeded:
-        raise  # says when to come back, and nothing about the stage
+    except (LimitExceeded, SomebodyElse):
+        raise  # the former says when to come back, and nothing about the stage
     except MatrixError as failed:
         raise _needed(tenant, flows, session, failed) from None
     return await pass_stage(tenant, session, stage, facts)

@@ -24,6 +24,10 @@ class Stage(StrEnum):
     TERMS = "m.login.terms"
 
 
+class SomebodyElse(Forbidden):
+    """Another user has shown who they are: the stage need not be tried again, the request is refused."""
+
+
 async def check_stage(
     tenant: Tenant, user_id: UserID | None, stage: str, said: Mapping[str, Any], offered: Collection[str]
 ) -> Mapping[str, str]:
@@ -81,7 +85,7 @@ async def _password(tenant: Tenant, user_id: UserID | None, said: Mapping[str, A
     named = user_id if user_id and not said.keys() & {"identifier", "user"} else name_of(said)
     found = await by_password(tenant, named, text_of(said, "password"))
     if user_id is not None and found != user_id:
-        raise Forbidden("This is the password of somebody else")
+        raise SomebodyElse("This is the password of somebody else")
     return found
 
 

@@ -39,12 +39,18 @@ _ED25519 = "ed25519:"
 
 
 async def apply_device_list_update(tenant: Tenant, origin: ServerName, content: JsonObject) -> None:
-    """An `m.device_list_update`. Users whose list we do not follow are ignored; raises BadJson or InvalidParam."""
+    """An `m.device_list_update`. Of users whose list we do not follow only that something has changed is passed on.
+
+    Raises BadJson or InvalidParam.
+    """
     user_id = _user_of(origin, content)
     stream_id, previous = _numbers(content)
     device_id, keys, name = _device(user_id, content)
     known = await _followed(tenant, user_id)
-    if known is None or (known.stream_id is not None and stream_id <= known.stream_id and not known.stale):
+    if known is None:
+        await _tell_of_unknown(tenant, user_id)
+        return
+    if known.stream_id is not None and stream_id <= known.stream_id and not known.stale:
         return
     is_next = known.stream_id is not None and all(number <= known.stream_id for number in previous)
     if known.stale or not is_next or (keys is None and content.get("deleted") is not True):
@@ -58,11 +64,14 @@ async def apply_device_list_update(tenant: Tenant, origin: ServerName, content: 
 
 
 async def apply_signing_key_update(tenant: Tenant, origin: ServerName, content: JsonObject) -> None:
-    """An `m.signing_key_update`. Users whose list we do not follow are ignored; raises BadJson or InvalidParam."""
+    """An `m.signing_key_update`, in the same way; raises BadJson or InvalidParam."""
     user_id = _user_of(origin, content)
     given = {usage: content.get(f"{usage}_key") for usage in SHARED_USAGES}
     keys = {usage: remote_key(user_id, usage, json) for usage, json in given.items() if json is not None}
-    if not keys or await _followed(tenant, user_id) is None:
+    if not keys:
+        return
+    if await _followed(tenant, user_id) is None:
+        await _tell_of_unknown(tenant, user_id)
         return
     row = await _keys_row(tenant, user_id, RemoteUser(keys=keys), whole=False)
     if row is not None:
@@ -98,6 +107,14 @@ async def tell_of_remote(tenant: Tenant, user_id: UserID, *rows: Row) -> None:
         rooms = await rooms_of_remote(tx, user_id)
     row = Row(APPEND_DEVICE_LIST_CHANGE, (user_id,))
     await tenant.journal.append(Change((*rows, row), tuple(map(topics.device_lists, rooms))))
+
+
+async def _tell_of_unknown(tenant: Tenant, user_id: UserID) -> None:
+    """A client may know the user's devices from elsewhere than us, or from before we forgot the list."""
+    async with tenant.database.read() as tx:
+        is_near = bool(await sharing_a_room(tx, [user_id]))
+    if is_near:
+        await tell_of_remote(tenant, user_id)
 
 
 async def _followed(tenant: Tenant, user_id: UserID) -> RemoteList | None:

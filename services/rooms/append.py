@@ -30,7 +30,7 @@ from storage.journal import Change, JournalUnavailable, Row
 from storage.state import Snapshot
 
 _ROW_BYTES = 512
-ATTEMPTS = 25
+ATTEMPTS = 100  # another process may win a busy room many times in a row
 """How often an event is built or judged anew when the head turned out to have moved."""
 
 
@@ -141,7 +141,7 @@ def _advance(head: Head, event: Event, step: StateStep | None, counts: bool, bra
         head.extremities = (*(known for known in head.extremities if known not in before), event.event_id)
     if head.room_version.event_format is EventFormat.PAIRS:
         left = frozenset(head.extremities)
-        head.prev_events = (*(known for known in head.prev_events if known.event_id in left), event)
+        head.prev_events = tuple(known for known in (*head.prev_events, event) if known.event_id in left)
     head.tally += counts
     if step is not None:
         step.apply(head)

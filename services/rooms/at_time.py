@@ -16,7 +16,7 @@ from storage.servers.serving import is_beside_gap
 from storage.timeline import shown_events
 
 _MAX_SERVERS = 3
-_BACKFILLS = 10  # times that one request makes us fetch history
+_BACKFILLS = 5  # times that one request makes us fetch history
 
 Found = tuple[EventID, int]
 """An event, and the time that it claims."""

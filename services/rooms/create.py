@@ -8,7 +8,15 @@ from protocol.build import EventDraft
 from protocol.errors import InvalidId
 from protocol.errors import UnsupportedRoomVersion as NoSuchVersion
 from protocol.events import CREATE, MEMBER, POWER_LEVELS, StateKey
-from protocol.ids import RoomAlias, RoomID, UserID, parse_room_alias
+from protocol.ids import (
+    RoomAlias,
+    RoomID,
+    UserID,
+    parse_room_alias,
+    parse_server_name,
+    parse_user_id,
+    server_of,
+)
 from protocol.json import JsonObject
 from protocol.matrix_error import (
     BadJson,
@@ -26,6 +34,7 @@ from services.requester import Requester
 from services.rooms.append import committed
 from services.rooms.group import Group, commit_groups
 from services.rooms.head import Head
+from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.invite_checks import check_invite, check_reachable
 from services.rooms.membership.invite_elsewhere import invite_elsewhere, is_for_elsewhere
 from services.rooms.membership.profile import filled_in
@@ -95,6 +104,9 @@ async def _create(tenant: Tenant, requester: Requester, request: CreateRoom) -> 
     for draft in invites:
         if is_for_elsewhere(tenant, draft):
             await invite_elsewhere(tenant, creator, head.room_id, draft)
+    create = head.known((CREATE, ""))
+    if create is not None:
+        await bring_along(tenant, creator, head.room_id, create)
     return head.room_id
 
 
@@ -184,6 +196,11 @@ def _create_draft(
         more = content.get("additional_creators", [])
         if not isinstance(more, list) or not all(isinstance(user, str) for user in more):
             raise BadJson("additional_creators must be a list of user IDs")
+        try:
+            for user in more:
+                parse_server_name(server_of(parse_user_id(user)))
+        except InvalidId as error:
+            raise InvalidParam(f"additional_creators: {error}") from None
         # «trusted_private_chat: all invitees are given the same power level as the room creator», which is here:
         # they are creators.
         more = dict.fromkeys((*more, *(request.invite if preset.trusting else ())))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from protocol.auth.levels import creators_of
 from protocol.build import EventDraft
-from protocol.events import CREATE, MEMBER, REDACTION
+from protocol.events import CREATE, MEMBER, POWER_LEVELS, REDACTION
 from protocol.ids import RoomID, UserID, parse_user_id
 from protocol.matrix_error import (
     BadAlias,
@@ -38,7 +39,7 @@ async def check_draft(tenant: Tenant, requester: Requester, room_id: RoomID, dra
     if requester.is_suspended and not _is_left_to_the_suspended(requester, draft):
         raise UserSuspended
     if draft.type == CREATE:
-        raise Forbidden("A room is created once")
+        raise InvalidParam("A room is created once")
     if (
         draft.type == SERVER_ACL
         and draft.state_key == ""
@@ -87,6 +88,12 @@ async def check_draft_in_state(tenant: Tenant, head: Head, requester: Requester,
             raise GuestAccessForbidden
     elif draft.type == CANONICAL_ALIAS and draft.state_key == "":
         await _check_aliases(tenant, head, draft)
+    elif draft.type == POWER_LEVELS and draft.state_key == "" and head.room_version.creator_power:
+        key = (CREATE, "")
+        create = (await head.state_events(tenant.database, (key,))).get(key)
+        users = draft.content.get("users")
+        if create is not None and isinstance(users, dict) and creators_of(create) & users.keys():
+            raise InvalidParam("A creator has no power level in this room version")
     elif draft.type == ENCRYPTION and draft.state_key == "":
         key = (ENCRYPTION, "")
         current = (await head.state_events(tenant.database, (key,))).get(key)

@@ -99,13 +99,13 @@ def placed_row(event: Event, place: Place, encoded: bytes) -> Row:
     )
 
 
-def relation_rows(event: Event, counts: bool) -> list[Row]:
-    """What the event relates to, and the thread that it is in thereby."""
+def relation_rows(event: Event, counts: bool, position: int | None = None) -> list[Row]:
+    """What the event relates to, and the thread that it is in thereby; `position` is that of an event of history."""
     relation = relation_in(event.content)
     if relation is None:
         return []
     found = (event.event_id, relation.parent, event.room_id, relation.rel_type, event.type, event.sender)
-    rows = [Row(APPEND_RELATION, (*found, relation.key))]
+    rows = [Row(APPEND_RELATION, (*found, relation.key, position))]
     statement = APPEND_THREAD_EVENT if relation.rel_type == THREAD else FOLLOW_THREAD
     in_thread = (counts, event.room_id, relation.parent, event.event_id, event.sender)
     return [*rows, Row(statement, in_thread)]

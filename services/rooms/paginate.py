@@ -91,11 +91,12 @@ async def _page(
         state: list[Fragment] = []
         if wanted.lazy_load_members and walk.events:
             state = await _members_at(tx, view, walk.events[0], walk.events, tenant.clock.now())
-    now = tenant.clock.now()
+        now = tenant.clock.now()
+        bundled = await view.bundled(tx, walk.events, now)
     return Messages(
         max(start, _FIRST),
         walk.following,
-        [view.shown(event, now) for event in walk.events],
+        [view.shown(event, now, bundled) for event in walk.events],
         state,
         _behind(walk.events[-1], asked) if walk.events else None,
     )
@@ -129,15 +130,16 @@ async def context(
         after = await _walk(tx, view, later, event.position, wanted) if later.limit else _Walk([], 0)
         last = after.events[-1] if after.events else event
         shown = [*before.events, event, *after.events]
-        state = await _state_at(tx, view, last, shown, wanted, tenant.clock.now())
-    now = tenant.clock.now()
+        now = tenant.clock.now()
+        state = await _state_at(tx, view, last, shown, wanted, now)
+        bundled = await view.bundled(tx, shown, now)
     first = before.events[-1] if before.events else event
     return Context(
         first.position - 1,
         last.position,
-        view.shown(event, now),
-        [view.shown(one, now) for one in before.events],
-        [view.shown(one, now) for one in after.events],
+        view.shown(event, now, bundled),
+        [view.shown(one, now, bundled) for one in before.events],
+        [view.shown(one, now, bundled) for one in after.events],
         state,
     )
 

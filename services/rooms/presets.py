@@ -28,12 +28,14 @@ class Preset:
     trusting: bool = False
 
     def drafts(self) -> list[EventDraft]:
-        """Its state events."""
-        return [
+        """Its state events. A room without the one for guests shuts them out."""
+        drafts = [
             EventDraft(JOIN_RULES, {"join_rule": self.join_rule}, ""),
             EventDraft(HISTORY_VISIBILITY, {"history_visibility": self.history_visibility}, ""),
-            EventDraft(GUEST_ACCESS, {"guest_access": self.guest_access}, ""),
         ]
+        if self.guest_access != "forbidden":
+            drafts.append(EventDraft(GUEST_ACCESS, {"guest_access": self.guest_access}, ""))
+        return drafts
 
 
 PRESETS: Final = MappingProxyType(

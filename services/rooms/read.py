@@ -24,7 +24,14 @@ from storage.database import Tx
 from storage.events import Standing
 from storage.membership import membership_of
 from storage.rooms_of import joined_rooms_now
-from storage.state_reading import deltas, state_events, state_of_key, state_of_rooms, state_of_type
+from storage.state_reading import (
+    deltas,
+    first_state_of_type,
+    state_events,
+    state_of_key,
+    state_of_rooms,
+    state_of_type,
+)
 from storage.timeline import NEWEST, place_of, shown_events
 
 NOT_FOUND = "There is no such event, or you may not see it"
@@ -35,7 +42,9 @@ async def one_event(tenant: Tenant, requester: Requester, room_id: RoomID, event
     async with tenant.database.snapshot() as tx:
         view = await view_of(tx, requester, room_id)
         found = await visible_event(tx, view, event_id)
-    return view.json(found, tenant.clock.now())
+        now = tenant.clock.now()
+        bundled = await view.bundled(tx, [found], now)
+    return view.json(found, now, bundled.get(event_id, b""))
 
 
 async def view_of(tx: Tx, requester: Requester, room_id: RoomID) -> Reading:
@@ -55,6 +64,12 @@ async def visible_event(tx: Tx, view: Reading, event_id: EventID) -> Any:
     if not visible:
         raise NotFound(NOT_FOUND)
     return visible[0]
+
+
+async def check_readable(tenant: Tenant, requester: Requester, room_id: RoomID) -> None:
+    """Raises Forbidden for who may read nothing of the room."""
+    async with tenant.database.read() as tx:
+        await reading(tx, requester, room_id)
 
 
 async def whole_state(tenant: Tenant, requester: Requester, room_id: RoomID) -> list[Fragment]:
@@ -95,6 +110,8 @@ async def members(
         view = await reading(tx, requester, room_id)
         until = view.until if at is None else min(at, view.until)
         rows = await _as_at(tx, room_id, await state_of_type(tx, room_id, MEMBER), until, _is_member)
+        if not rows:  # the token is from before the room's beginning: that is when its creator came
+            rows = await first_state_of_type(tx, room_id, MEMBER)
     chosen = [row for row in rows if wanted(orjson.loads(row["json"])["content"].get("membership"))]
     return _shown(chosen, room_id, tenant.clock.now())
 
@@ -107,7 +124,9 @@ async def joined_members(tenant: Tenant, requester: Requester, room_id: RoomID) 
         rows = await state_of_type(tx, room_id, MEMBER)
     contents = ((row["state_key"], orjson.loads(row["json"])["content"]) for row in rows)
     return {
-        user_id: _profile(content) for user_id, content in contents if content.get("membership") == "join"
+        user_id: _profile(content)
+        for user_id, content in contents
+        if content.get("membership") == "join"
     }
 
 

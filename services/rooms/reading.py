@@ -12,6 +12,7 @@ from protocol.events import HISTORY_VISIBILITY, MEMBER
 from protocol.ids import RoomID
 from protocol.matrix_error import Forbidden
 from services.requester import Requester
+from services.rooms.bundle import NO_BUNDLES, Audience, Bundles, bundles
 from services.rooms.client_event import splice, unsigned_member
 from services.rooms.tail import TailEvent
 from services.rooms.visibility import Asked, hidden_from, joined_until
@@ -52,16 +53,22 @@ class Reading:
         hidden = await hidden_from(tx, self.requester.user_id, [self.asked(events)])
         return [event for event in events if event.event_id not in hidden]
 
-    def shown(self, event: TailEvent, now: int) -> Fragment:
-        """The event as the user's device gets it."""
-        return Fragment(self.json(event, now))
+    async def bundled(self, tx: Tx, events: Sequence[TailEvent], now: int) -> Bundles:
+        """What others have said of these events, which the user may see, to be shown with them."""
+        ignored = await ignored_users(tx, self.requester.user_id)
+        audience = Audience(self.room_id, self.asked(events), lambda event, more: self.json(event, now, more))
+        return await bundles(tx, self.requester.user_id, ignored, [audience])
 
-    def json(self, event: TailEvent, now: int) -> bytes:
-        """The same, as the bytes of its JSON."""
+    def shown(self, event: TailEvent, now: int, bundled: Bundles = NO_BUNDLES) -> Fragment:
+        """The event as the user's device gets it."""
+        return Fragment(self.json(event, now, bundled.get(event.event_id, b"")))
+
+    def json(self, event: TailEvent, now: int, more: bytes = b"") -> bytes:
+        """The same, as the bytes of its JSON; `more` is at the end of `unsigned`."""
         is_own = event.sender == self.requester.user_id and event.device_id == self.requester.device_id
         unsigned = unsigned_member(
             now - event.origin_server_ts,
-            event.fixed,
+            event.fixed + more,
             self._membership_at(event),
             event.txn_id if is_own and event.device_id is not None else None,
         )

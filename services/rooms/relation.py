@@ -10,6 +10,8 @@ from protocol.json import JsonObject
 
 ANNOTATION: Final = "m.annotation"
 THREAD: Final = "m.thread"
+REPLACE: Final = "m.replace"
+REFERENCE: Final = "m.reference"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from services.settings import MINUTE, SECOND
 KEPT = 5 * MINUTE
 KEPT_FAILURE = MINUTE
 MAX_SERVERS = 3
-PATIENCE = 15 * SECOND
+PATIENCE = 10 * SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from storage.database import Tx
 from storage.summaries import space_children
 
 CHILD = "m.space.child"
-MAX_CHILDREN = 200
+MAX_CHILDREN = 500
 MAX_VIA = 10
 _ORDER = re.compile(r"[\x20-\x7e]{1,50}")
 

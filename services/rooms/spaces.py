@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 
 import orjson
 
@@ -16,8 +17,9 @@ from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, InvalidParam
 from services.requester import Requester
 from services.rooms.remote_spaces import Told, ask_server, how_long_kept, servers_to_ask
-from services.rooms.space_children import Child, children_of
+from services.rooms.space_children import MAX_CHILDREN, Child, children_of
 from services.rooms.summary import Summary, asked_for, known_summaries
+from services.settings import SECOND
 from services.tenant import Tenant
 from storage.summaries import memberships_in
 
@@ -25,6 +27,9 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 50
 MAX_DEPTH = 20
 MAX_ROOMS = 1000
 """Of one space, over all pages: each page walks again what came before it, which is in memory or a few queries."""
+PATIENCE = 30 * SECOND
+"""For how long other servers are asked for one page; what nobody has told until then is left out."""
+MAX_WAITING = 5000  # rooms that are named and not visited yet
 _AT_ONCE = 5
 
 
@@ -66,27 +71,34 @@ async def hierarchy(
     Raises Forbidden where the user may not see the space itself.
     """
     waiting = [_Visit(room_id, tuple(via), 0)]
-    seen = {room_id}
+    been: set[RoomID] = set()
     shown: list[JsonObject] = []
     wanted = min(query.skip + query.limit, MAX_ROOMS)
     places: dict[str, _Place | None] = {}
+    until = tenant.clock.now() + PATIENCE
     while waiting and len(shown) < wanted:
-        await _find(tenant, requester, query, waiting, places)
+        asking = tenant.clock.now() < until
+        await _find(tenant, requester, query, waiting, places, asking=asking)
         visit = waiting.pop()
         place = places.pop(visit.room_id)
-        if place is None:
+        if place is None or visit.room_id in been:
             continue
+        been.add(visit.room_id)
         shown.append({**place.summary.json, "children_state": [child.json for child in place.children]})
         if visit.depth < query.max_depth:
-            for child in reversed(place.children):
-                if child.room_id not in seen and child.room_id not in place.closed:
-                    told = place.told.get(child.room_id)
-                    waiting.append(_Visit(child.room_id, child.via, visit.depth + 1, told))
-            seen.update(child.room_id for child in place.children)
+            below = [_visit(child, place, visit.depth + 1) for child in place.children]
+            fresh = [child for child in below if child.room_id not in been]
+            waiting.extend(reversed(fresh[: MAX_WAITING - len(waiting)]))
     if not shown:
         raise Forbidden("There is no such space, or you may not see it")
     following = replace(query, skip=wanted) if waiting and wanted < MAX_ROOMS else None
     return shown[query.skip :], following
+
+
+def _visit(child: Child, parent: _Place, depth: int) -> _Visit:
+    """Nobody is asked for a room that the parent's server calls closed to us; we may be in it all the same."""
+    via = () if child.room_id in parent.closed else child.via
+    return _Visit(child.room_id, via, depth, parent.told.get(child.room_id))
 
 
 async def _find(
@@ -95,17 +107,21 @@ async def _find(
     query: SpaceQuery,
     waiting: Sequence[_Visit],
     places: dict[str, _Place | None],
+    *,
+    asking: bool,
 ) -> None:
-    """Finds the room that is next, and with it those after it: here in one go, elsewhere some at once."""
+    """Finds the room that is next, and with it those after it: here in one go, elsewhere (`asking`) some at once."""
     if waiting[-1].room_id in places:
         return
-    absent = [visit for visit in reversed(waiting) if visit.room_id not in places]
+    absent = list(islice((visit for visit in reversed(waiting) if visit.room_id not in places), MAX_CHILDREN))
     found = await _here(tenant, [visit.room_id for visit in absent], query.suggested_only)
     strangers = [visit for visit in absent if visit.room_id not in found]
     if absent[0] in strangers:
         # Only then others need to be asked; those who would be asked next are asked meanwhile.
         asked = strangers[:_AT_ONCE]
-        answers = await asyncio.gather(*(_elsewhere(tenant, visit, query.suggested_only) for visit in asked))
+        answers = await asyncio.gather(
+            *(_elsewhere(tenant, visit, query.suggested_only, asking=asking) for visit in asked)
+        )
         found |= {visit.room_id: place for visit, place in zip(asked, answers, strict=True) if place}
         places.update({visit.room_id: None for visit in asked})
     places.update(await _shown(tenant, requester, found))
@@ -119,9 +135,11 @@ async def _here(tenant: Tenant, room_ids: Sequence[str], suggested_only: bool) -
     return {room_id: _Place(summary, named.get(room_id, ())) for room_id, summary in known.items()}
 
 
-async def _elsewhere(tenant: Tenant, visit: _Visit, suggested_only: bool) -> _Place | None:
-    if visit.told is not None and not visit.told.is_space:
+async def _elsewhere(tenant: Tenant, visit: _Visit, suggested_only: bool, *, asking: bool) -> _Place | None:
+    if visit.told is not None and (not visit.told.is_space or not asking):
         return _Place(visit.told)
+    if not asking:
+        return None
     told = await told_of(tenant, visit.room_id, visit.via, suggested_only)
     if told is None:
         return _Place(visit.told) if visit.told is not None else None

@@ -39,10 +39,10 @@ async def release(tenant: Tenant, process: str, positions: Mapping[ServerName, i
             await stored.release(tx, process, positions)
 
 
-async def set_failed(tenant: Tenant, server: ServerName, process: str, pause: int) -> None:
+async def set_failed(tenant: Tenant, server: ServerName, process: str, now: int, pause: int) -> None:
     """The server could not be reached; it is tried again after the pause (ms)."""
     async with tenant.database.read() as tx:
-        await stored.set_failed(tx, server, process, tenant.clock.now(), pause)
+        await stored.set_failed(tx, server, process, now, pause)
 
 
 async def end_pause(tenant: Tenant, server: ServerName) -> None:

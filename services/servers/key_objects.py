@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from protocol.errors import BadSignature
+from protocol.errors import BadSignature, NotCanonical
 from protocol.ids import ServerName
 from protocol.json import JsonObject, canonical_lenient
 from protocol.signing import SigningKey, VerifyKey, sign_json, verify_json
@@ -15,7 +15,9 @@ from storage.servers.keys import StoredKey
 LONGEST_VALIDITY: Final = 7 * DAY
 """«Servers MUST use the lesser of this field and 7 days into the future when determining if a key is valid.»"""
 PUBLISHED_FOR: Final = DAY
-MAX_KEYS: Final = 100
+MAX_KEYS: Final = 32
+MAX_OBJECT: Final = 16 * 1024
+"""Bytes: it is kept with each of its keys."""
 MAX_KEY_ID: Final = 255
 
 
@@ -46,7 +48,7 @@ def read_key_object(server: ServerName, published: object, now: int) -> list[Sto
     # It «MUST» be signed by each of the keys; that is checked of all that did sign, and one must have.
     verify_json(published, server, {name: key for name, (key, _) in current.items()})
     until = min(until, now + LONGEST_VALIDITY)
-    json = canonical_lenient(published)
+    json = _within_limit(published)
 
     def stored(key: VerifyKey, valid_until: int, *, is_current: bool) -> StoredKey:
         return StoredKey(server, key.name, key.to_base64(), valid_until, is_current, now, until, json)
@@ -70,6 +72,16 @@ def objects_of(keys: Sequence[StoredKey]) -> list[bytes]:
     return list({key.json: None for key in keys})
 
 
+def _within_limit(published: JsonObject) -> bytes:
+    try:
+        json = canonical_lenient(published)
+    except NotCanonical as error:
+        raise BadSignature(str(error)) from None
+    if len(json) > MAX_OBJECT:
+        raise BadSignature("too large a key object")
+    return json
+
+
 def _keys(said: object) -> Iterator[tuple[str, tuple[VerifyKey, dict[str, Any]]]]:
     for name, entry in said.items() if isinstance(said, dict) else ():
         key = entry.get("key") if isinstance(entry, dict) else None
@@ -80,7 +92,10 @@ def _keys(said: object) -> Iterator[tuple[str, tuple[VerifyKey, dict[str, Any]]]
             or "\0" in name
         ):
             continue
-        yield name, (VerifyKey.from_base64(name, key), entry)
+        try:
+            yield name, (VerifyKey.from_base64(name, key), entry)
+        except BadSignature:
+            continue  # one that nobody can use says nothing of the others
 
 
 def _time(value: object) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from protocol.ids import ServerName
 from storage.database import Database
@@ -47,7 +48,9 @@ class KeyStore:
         async with self._database.read() as tx:
             rows = await keys_of(tx, servers)
         found: dict[ServerName, dict[str, StoredKey]] = {}
-        for key in rows:
+        objects: dict[bytes, bytes] = {}
+        for row in rows:
+            key = replace(row, json=objects.setdefault(row.json, row.json))  # one copy of each
             found.setdefault(key.server_name, {})[key.key_id] = key
         return dict(found)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,9 +24,10 @@ from services.sync.shared import Shared
 from storage import topics
 from storage.database import Database
 from storage.feed import Feed
-from storage.rooms_of import joined_rooms_now
+from storage.rooms_of import joined_rooms_now, rooms_of_users
 
 LIFETIME = 5 * 60 * 1000  # milliseconds after the last poll
+PRESENCE_PATIENCE = 0.5  # seconds
 
 EVENTS, RECEIPTS, ACCOUNT_DATA, TO_DEVICE, DEVICE_LISTS, OWN_READING = range(6)
 _OF_ROOM = {topics.ROOM: EVENTS, topics.RECEIPTS: RECEIPTS, topics.DEVICE_LISTS: DEVICE_LISTS}
@@ -205,6 +206,7 @@ class Listeners:
         self._users: OrderedDict[str, Listener] = OrderedDict()  # in the order of their last polls
         self._rooms: dict[str, set[Listener]] = {}
         self._looking: set[asyncio.Task[None]] = set()
+        self._present: set[str] = set()
         self.shared = Shared()
 
     async def of(self, user_id: UserID) -> Listener:
@@ -261,30 +263,38 @@ class Listeners:
             if letter == topics.TYPING:
                 self._note_ephemeral(name, counter)
             elif letter == topics.PRESENCE:
-                self._note_presence(name, counter)
+                self._note_presence(name)
 
     def _note_ephemeral(self, room_id: str, counter: int) -> None:
         for listener in self._rooms.get(room_id, ()):
             listener.note_ephemeral(counter)
 
-    def _note_presence(self, user_id: str, counter: int) -> None:
-        listener = self._users.get(user_id)
-        if listener is not None:
-            listener.note_ephemeral(counter)
-        if listener is not None and listener.rooms is not None:
-            for room_id in listener.rooms:
-                self._note_ephemeral(room_id, counter)
-        elif self._users:
-            task = asyncio.ensure_future(self._look_up_presence(user_id, counter))
+    def _note_presence(self, user_id: str) -> None:
+        """Presence waits a little for more of it: when everybody comes back at once, everybody is woken once."""
+        self._present.add(user_id)
+        if len(self._present) == 1:
+            asyncio.get_running_loop().call_later(PRESENCE_PATIENCE, self._tell_presence)
+
+    def _tell_presence(self) -> None:
+        users, self._present = self._present, set()
+        known = [listener for user_id in users if (listener := self._users.get(user_id)) is not None]
+        registered = {listener.user_id for listener in known if listener.rooms is not None}
+        self._wake_ephemeral({room_id for listener in known for room_id in listener.rooms or ()}, known)
+        if self._users and users - registered:
+            task = asyncio.ensure_future(self._look_up_presence(users - registered))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)
 
-    async def _look_up_presence(self, user_id: str, counter: int) -> None:
-        """The user syncs through another process, or not at all: who shares a room must be asked for."""
+    async def _look_up_presence(self, users: Collection[str]) -> None:
+        """They sync through another process, or not at all: who shares a room must be asked for."""
         async with self._database.read() as tx:
-            rooms, _ = await joined_rooms_now(tx, user_id)
-        for room_id in rooms:
-            self._note_ephemeral(room_id, counter)
+            self._wake_ephemeral(await rooms_of_users(tx, users), ())
+
+    def _wake_ephemeral(self, rooms: Collection[str], more: Collection[Listener]) -> None:
+        """Each listener of these rooms, and of `more`, once."""
+        counter = self._ephemeral.position
+        for listener in {*more}.union(*(self._rooms.get(room_id, ()) for room_id in rooms)):
+            listener.note_ephemeral(counter)
 
     async def _register(self, listener: Listener) -> None:
         generation = listener.generation

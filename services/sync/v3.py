@@ -53,7 +53,7 @@ class Departure(Protocol):
 
 async def sync(tenant: Tenant, requester: Requester, request: SyncRequest, gone: Departure) -> dict[str, Any]:
     """What is new since the token, as soon as there is something; after the timeout, or when the client has gone, nothing."""
-    await seen(tenant, requester.user_id, request.presence)
+    await seen(tenant, requester.user_id, request.presence, requester.device_id)
     return await _Poll(tenant, requester, request, gone).answer()
 
 

@@ -22,12 +22,15 @@ IDLE_AFTER, OFFLINE_AFTER = 5 * 60_000, 2 * 60_000
 
 @dataclass(frozen=True, slots=True)
 class PresenceState:
-    """A user's presence as set, and the times (ms) of the last activity and of the last sign of life."""
+    """A user's presence as set, the times (ms) of the last activity and of the last sign of life, and which of our devices
+    was last in use.
+    """
 
     presence: str
     last_active: int
     last_seen: int
     status_msg: str | None = None
+    device: str | None = None
 
     def at(self, now: int) -> PresenceState:
         """What has become of it by this time, if nothing was heard of the user since."""

@@ -57,7 +57,7 @@ trim(KEYS[2], tonumber(ARGV[2]))
 return counter
 """
 )
-# KEYS: counter, hash, channel. ARGV: floor, most, user, presence, last active, last seen, message, 1 or 0.
+# KEYS: counter, hash, channel. ARGV: floor, most, user, presence, last active, last seen, message, 1 or 0, device.
 _SET_PRESENCE = (
     _NUMBER
     + """
@@ -69,7 +69,7 @@ if raw then
     local old = cjson.decode(raw)
     if old[4] == ARGV[4] and old[7] == message then shown = old[2] end
 end
-local change = {'presence', shown, ARGV[3], ARGV[4], ARGV[5], ARGV[6], message}
+local change = {'presence', shown, ARGV[3], ARGV[4], ARGV[5], ARGV[6], message, ARGV[9]}
 redis.call('HSET', KEYS[2], ARGV[3], cjson.encode(change))
 change[2] = counter
 redis.call('PUBLISH', KEYS[3], cjson.encode(change))
@@ -139,7 +139,7 @@ class RedisEphemeral:
         """Sets the user's presence; back when the change has come here."""
         message = state.status_msg
         arguments: list[str | int] = [user_id, state.presence, state.last_active, state.last_seen]
-        arguments += ["" if message is None else message, int(message is not None)]
+        arguments += ["" if message is None else message, int(message is not None), state.device or ""]
         try:
             counter: int = await self._set_presence(
                 keys=[self._keys["counter"], self._keys["presence"], self._channel.name],
@@ -252,5 +252,5 @@ def _typing(until: dict[str, str]) -> dict[str, int]:
 
 
 def _state(values: list[Any]) -> PresenceState:
-    presence, last_active, last_seen, status_msg = values
-    return PresenceState(presence, int(last_active), int(last_seen), status_msg)
+    presence, last_active, last_seen, status_msg, device = values
+    return PresenceState(presence, int(last_active), int(last_seen), status_msg, device or None)

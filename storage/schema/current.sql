@@ -467,6 +467,7 @@ CREATE TABLE partial_rooms (
     join_event text   NOT NULL,                            -- the join by which we entered
     server     text   NOT NULL,                            -- which let us in, and knows the state before that
     servers    text[] NOT NULL,                            -- those in the room, as that one told us
+    attempts   integer NOT NULL DEFAULT 0,                 -- that have failed
     lease      bigint NOT NULL DEFAULT 0                   -- until when (ms) somebody is fetching the rest
 );
 
@@ -612,4 +613,20 @@ CREATE TABLE server_keys (
     published_until bigint  NOT NULL,                      -- valid_until_ts of the object, at most seven days after `fetched`
     json            bytea   NOT NULL,
     PRIMARY KEY (server_name, key_id)
+);
+
+-- ── what clients ask of relations ──
+
+-- Where each thread has its newest event, for the list of a room's threads.
+CREATE INDEX relations_of_threads ON relations (room_id, position) WHERE rel_type = 'm.thread';
+
+-- What users have told us of content, rooms and users, for the administrators.
+CREATE TABLE reports (
+    number   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received bigint NOT NULL,
+    reporter text   NOT NULL,
+    room_id  text,
+    event_id text,
+    user_id  text,                                         -- who is reported, or who sent the event
+    reason   text
 );

@@ -63,6 +63,15 @@ async def backward_extremities(tx: Tx, room_id: str, limit: int) -> list[EventID
     return [row["event_id"] for row in await tx.fetch(_BACKWARD_EXTREMITIES, room_id, limit)]
 
 
+_IS_BEHIND = sql("SELECT EXISTS (SELECT FROM backward_extremities WHERE room_id = $1 AND event_id = $2)")
+
+
+async def is_behind(tx: Tx, room_id: str, event_id: str) -> bool:
+    """Does an event of ours follow on this one, which was missing?"""
+    behind: bool = await tx.fetchval(_IS_BEHIND, room_id, event_id)
+    return behind
+
+
 _HISTORY_POSITIONS = sql("SELECT nextval('history') AS position FROM generate_series(1, $1::int)")
 
 

@@ -94,12 +94,26 @@ async def take_partial(tx: Tx, now: int, until: int) -> PartialRoom | None:
     return _partial(row) if row is not None else None
 
 
-_AGAIN = sql("UPDATE partial_rooms SET lease = $2 WHERE room_id = $1")
+_AGAIN = sql(
+    """
+    UPDATE partial_rooms
+    SET attempts = attempts + 1, lease = $2 + least($3::bigint * (1 << least(attempts, 20)), 3600000)
+    WHERE room_id = $1
+"""
+)
 
 
-async def try_again_at(tx: Tx, room_id: str, at: int) -> None:
-    """Nobody is to complete the room before this time (ms)."""
-    await tx.execute(_AGAIN, room_id, at)
+async def try_again_later(tx: Tx, room_id: str, now: int, wait: int) -> None:
+    """Nobody is to complete the room for some time (ms): longer each time, up to an hour."""
+    await tx.execute(_AGAIN, room_id, now, wait)
+
+
+_FORGET = sql("DELETE FROM partial_rooms WHERE room_id = $1")
+
+
+async def forget_partial(tx: Tx, room_id: str) -> None:
+    """The room needs no completing: we are not in it any more."""
+    await tx.execute(_FORGET, room_id)
 
 
 _NEXT = sql("SELECT min(lease) FROM partial_rooms")

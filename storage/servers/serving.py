@@ -19,15 +19,12 @@ class ServedRoom:
     acl: bytes | None
 
 
-# A server of our own process may be asked for, too: `is_local` says nothing about whose users are meant.
+# While we do not know all members of a room, we know at least which servers are in it.
 _ROOM = sql(
     """
     SELECT r.room_version,
-        EXISTS (
-            SELECT FROM memberships AS m
-            WHERE m.room_id = r.room_id AND m.membership = 'join'
-                AND substr(m.user_id, strpos(m.user_id, ':') + 1) = $2 AND NOT m.is_local
-        ) AS has_server,
+        EXISTS (SELECT FROM room_servers AS s WHERE s.room_id = $1 AND s.server = $2 AND s.joined > 0)
+            OR EXISTS (SELECT FROM partial_rooms AS p WHERE p.room_id = $1 AND $2 = ANY(p.servers)) AS has_server,
         (
             SELECT e.json FROM current_state AS c JOIN events AS e ON e.event_id = c.event_id
             WHERE c.room_id = r.room_id AND c.type = 'm.room.server_acl' AND c.state_key = ''
@@ -162,10 +159,8 @@ async def erased_among(tx: Tx, users: Collection[str]) -> frozenset[str]:
 _SHARES_ROOM = sql(
     """
     SELECT EXISTS (
-        SELECT FROM memberships AS mine JOIN memberships AS theirs ON theirs.room_id = mine.room_id
-        WHERE mine.user_id = $1 AND mine.membership = 'join' AND mine.is_local
-            AND theirs.membership = 'join' AND NOT theirs.is_local
-            AND substr(theirs.user_id, strpos(theirs.user_id, ':') + 1) = $2
+        SELECT FROM memberships AS m JOIN room_servers AS s ON s.room_id = m.room_id
+        WHERE m.user_id = $1 AND m.membership = 'join' AND m.is_local AND s.server = $2 AND s.joined > 0
     )
 """
 )
@@ -198,15 +193,13 @@ async def auth_chain_below(tx: Tx, event_ids: Collection[str]) -> set[str]:
 
 _HAS_JOINED = sql(
     """
-    SELECT EXISTS (
-        SELECT FROM memberships
-        WHERE room_id = $1 AND membership = 'join' AND NOT is_local
-            AND substr(user_id, strpos(user_id, ':') + 1) = $2
-    ) OR EXISTS (
-        SELECT FROM memberships
-        WHERE room_id = $1 AND membership = 'join' AND is_local
-            AND substr(user_id, strpos(user_id, ':') + 1) = $2
-    )
+    SELECT EXISTS (SELECT FROM room_servers AS s WHERE s.room_id = $1 AND s.server = $2 AND s.joined > 0)
+        OR EXISTS (SELECT FROM partial_rooms AS p WHERE p.room_id = $1 AND $2 = ANY(p.servers))
+        OR EXISTS (
+            SELECT FROM memberships
+            WHERE room_id = $1 AND membership = 'join' AND is_local
+                AND substr(user_id, strpos(user_id, ':') + 1) = $2
+        )
 """
 )
 

@@ -104,3 +104,10 @@ async def test_a_bridge_logs_its_users_in(homeserver: Homeserver, bridge: Client
     assert (status, said["errcode"]) == (401, "M_MISSING_TOKEN")
     alice = Client(homeserver.session, homeserver.url, access_token="hta_wrong")
     assert (await alice.post("login", body))[1]["errcode"] == "M_UNKNOWN_TOKEN"
+
+
+async def test_a_bridges_own_user_need_not_be_registered(homeserver: Homeserver) -> None:
+    client = Client(homeserver.session, homeserver.url, access_token=TOKEN)
+    assert (await whoami(client))["user_id"] == "@_irc_bot:one.example"
+    assert await whoami(client, user_id="@_irc_carol:one.example") == (403, "M_FORBIDDEN")
+    await client.ok("POST", "createRoom", json={})

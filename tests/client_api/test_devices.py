@@ -85,7 +85,8 @@ async def test_nobody_confirms_with_a_password_of_somebody_else(alice: Client, b
     _, said = await alice.delete(f"devices/{alice.device_id}", json={})
     auth = by_password(bob, said["session"])
     status, answer = await alice.delete(f"devices/{alice.device_id}", json={"auth": auth})
-    assert (status, answer["errcode"]) == (401, "M_FORBIDDEN")
+    assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
+    assert await is_logged_in(alice)
 
 
 async def test_what_was_confirmed_for_one_device_is_not_for_another(alice: Client, bob: Client) -> None:

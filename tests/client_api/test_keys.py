@@ -237,13 +237,14 @@ async def test_a_waiting_user_is_woken_by_a_friends_new_keys(alice: Client, bob:
     assert (await asyncio.wait_for(waiting, 10))["device_lists"]["changed"] == [alice.user_id]
 
 
-async def test_who_comes_into_an_encrypted_room_is_news_on_both_sides(alice: Client, bob: Client) -> None:
-    encrypted, open_room = await alice.create_room(**ENCRYPTED), await alice.create_room(preset="public_chat")
+@pytest.mark.parametrize("more", [ENCRYPTED, {"preset": "public_chat"}])
+async def test_who_comes_into_a_room_is_news_on_both_sides(
+    alice: Client, bob: Client, more: dict[str, Any]
+) -> None:
+    room = await alice.create_room(**more)
     await alice.sync()
     await bob.sync()
-    await bob.join(open_room)
-    assert (await synced(alice), await synced(bob)) == ((set(), set()), (set(), set()))
-    await bob.join(encrypted)
+    await bob.join(room)
     assert await synced(alice) == ({bob.user_id}, set())
     assert await synced(bob) == ({alice.user_id}, set())
 

@@ -37,6 +37,13 @@ async def test_members_at_a_token_are_those_of_then(alice: Client, bob: Client) 
     assert bob.user_id in await _members(alice, room)
 
 
+async def test_before_the_room_began_there_was_its_creator(alice: Client, bob: Client) -> None:
+    room = await alice.create_room(preset="public_chat")
+    start = (await alice.sync())["rooms"]["join"][room]["timeline"]["prev_batch"]
+    await bob.join(room)
+    assert await _members(alice, room, at=start) == {alice.user_id: "join"}
+
+
 async def test_joined_members_have_names(alice: Client, bob: Client) -> None:
     room = await alice.create_room(preset="public_chat")
     path = f"rooms/{quote(room, safe='')}/joined_members"

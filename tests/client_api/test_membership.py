@@ -337,3 +337,18 @@ async def test_guests_come_where_they_are_let_in_and_go_when_they_are_not(
     await alice.set_state(room_id, "m.room.guest_access", {"guest_access": "forbidden"})
 
     assert await is_(homeserver, room_id, guest) == "leave"
+
+
+async def test_who_joins_may_say_more_but_not_who_vouches(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat", room_version="11")
+    said = {"reason": "hello", "foo": "bar", "membership": "ban", "join_authorised_via_users_server": "x"}
+    await bob.ok("POST", path(room_id, "join"), json=said)
+    assert await bob.state(room_id, "m.room.member", bob.user_id) == {
+        "membership": "join",
+        "reason": "hello",
+        "foo": "bar",
+    }
+    changed = {"membership": "join", "displayname": "B", "join_authorised_via_users_server": "unused"}
+    await bob.set_state(room_id, "m.room.member", changed, bob.user_id)
+    content = await bob.state(room_id, "m.room.member", bob.user_id)
+    assert content == {"membership": "join", "displayname": "B"}

@@ -105,6 +105,17 @@ async def test_who_has_left_reads_up_to_the_end_and_not_on(alice: Client, bob: C
     assert (await bob.get(f"rooms/{quote(room, safe='')}/messages", params={"dir": "b"}))[0] == 403
 
 
+async def test_who_may_not_read_is_told_so_whatever_is_asked(alice: Client) -> None:
+    room = await alice.create_room()
+    await alice.leave(room)
+    messages = f"rooms/{quote(room, safe='')}/messages"
+    status, said = await alice.get(messages)
+    assert (status, said["errcode"]) == (400, "M_MISSING_PARAM")
+    await alice.ok("POST", f"rooms/{quote(room, safe='')}/forget", json={})
+    status, said = await alice.get(messages)
+    assert (status, said["errcode"]) == (403, "M_FORBIDDEN")
+
+
 async def test_nonsense_is_refused(alice: Client) -> None:
     room = quote(await alice.create_room(), safe="")
     bad: tuple[tuple[Json, str], ...] = (

@@ -144,3 +144,14 @@ async def test_nonsense_is_refused(alice: Client, body: dict[str, Any], errcode:
 async def test_nobody_sets_the_presence_of_others(alice: Client, bob: Client) -> None:
     answer, body = await bob.put(status(alice), {"presence": "offline"})
     assert (answer, body["errcode"]) == (403, "M_FORBIDDEN")
+
+
+async def test_the_device_that_was_in_use_says_itself_that_it_is_idle(alice: Client, bob: Client) -> None:
+    await share_a_room(alice, bob)
+    await alice.ok("PUT", status(alice), json={"presence": "online"})
+    phone = await alice.log_in()
+
+    await phone.sync(set_presence="unavailable")
+    assert (await bob.ok("GET", status(alice)))["presence"] == "online"
+    await alice.sync(set_presence="unavailable")
+    assert (await bob.ok("GET", status(alice)))["presence"] == "unavailable"

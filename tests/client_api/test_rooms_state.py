@@ -124,3 +124,9 @@ async def test_who_has_left_learns_of_no_state(alice: Client, bob: Client) -> No
     await bob.leave(room_id)
 
     assert await refused(bob, room_id, "m.x", {"a": 1}) == (403, "M_FORBIDDEN")
+
+
+async def test_creators_have_no_power_level(alice: Client) -> None:
+    room_id = await alice.create_room(room_version="12")
+    levels = {"users": {alice.user_id: 100}}
+    assert await refused(alice, room_id, "m.room.power_levels", levels) == (400, "M_INVALID_PARAM")

@@ -273,3 +273,16 @@ async def test_rooms_are_filtered(alice: Client) -> None:
     assert (await alice.sync(since="", filter=_filter(not_rooms=[one])))["rooms"]["join"].keys() == {two}
     nothing = await alice.sync(since="", filter=_filter(rooms=[]))
     assert "rooms" not in nothing
+
+
+async def test_events_say_what_the_reader_was_to_the_room_then(alice: Client, bob: Client) -> None:
+    room = await alice.create_room(preset="public_chat")
+    before = await alice.send(room, "before")
+    await alice.invite(room, bob)
+    invited = await alice.send(room, "invited")
+    await bob.join(room)
+    joined = await alice.send(room, "joined")
+
+    timeline = _joined(await bob.sync(), room)["timeline"]["events"]
+    memberships = {event["event_id"]: event["unsigned"]["membership"] for event in timeline}
+    assert (memberships[before], memberships[invited], memberships[joined]) == ("leave", "invite", "join")

@@ -29,6 +29,7 @@ async def test_the_new_room_is_as_the_old_one(
         creation_content={"type": "m.space"},
         initial_state=[
             {"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}},
+            {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},
             {"type": "m.room.server_acl", "content": {"allow": ["*"]}},
             {"type": "m.space.child", "state_key": "!child:one.example", "content": {"via": ["one.example"]}},
         ],
@@ -176,3 +177,13 @@ async def test_what_a_user_had_set_comes_along(homeserver: Homeserver, alice: Cl
         assert direct == {"@x:one.example": [room_id, replacement], "@y:z": ["!other"]}
         rules = await client.ok("GET", "pushrules/global/")
         assert {rule["rule_id"] for rule in rules["room"]} == {room_id, replacement}
+
+
+async def test_what_the_maker_of_a_room_had_set_for_its_predecessor_comes_along(alice: Client) -> None:
+    old = await alice.create_room()
+    await alice.ok("PUT", f"pushrules/global/room/{old}", json={"actions": []})
+
+    new = await alice.create_room(creation_content={"predecessor": {"room_id": old}})
+
+    rules = (await alice.ok("GET", "pushrules/"))["global"]["room"]
+    assert {rule["rule_id"]: rule["actions"] for rule in rules} == {old: [], new: []}

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
-from federation.authenticate import Claim, read_header
+from federation.authenticate import STRANGERS_AT_ONCE, Claim, read_header
 from federation.client.request import Question, authorization, body_of, signed_object
 from protocol.matrix_error import Unauthorized
 from protocol.signing import SigningKey
-from services.settings import DAY, HOUR
+from services.settings import DAY, HOUR, RateLimits
 from tests.fixtures.federation import MakeFederated, MakeLying
 from tests.fixtures.homeserver import Homeserver, MakeHomeserver
 from tests.fixtures.lying_server import LyingServer
@@ -148,6 +148,23 @@ async def test_keys_are_fetched_once_for_many_requests(one: Homeserver, other: L
     answers = await asyncio.gather(*(asked(other, one, None) for _ in range(20)))
     assert {status for status, _ in answers} == {200}
     assert other.times_asked(KEYS) == 1
+
+
+async def test_strangers_do_not_make_us_ask_without_a_limit(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    clock = FakeClock()
+    other = await make_lying(clock=clock)
+    limited = await make_federated(clock=clock, rate_limits=RateLimits(enabled=True))
+    assert (await asked(other, limited, None))[0] == 200
+
+    def stranger(port: int) -> str:
+        return header_for(other, limited.name).replace(other.name, f"127.0.0.1:{port}")  # nobody is there
+
+    answers = [(await asked(other, limited, stranger(port)))[0] for port in range(1, STRANGERS_AT_ONCE + 10)]
+    assert set(answers[: STRANGERS_AT_ONCE - 1]) == {401}
+    assert answers[-1] == 429
+    assert (await asked(other, limited, None))[0] == 200  # whose key is known is not held back
 
 
 async def test_several_headers_must_agree(one: Homeserver, other: LyingServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -73,6 +74,17 @@ async def test_an_address_proves_itself_as_that_address(reach: Reach, make_lying
         await reach.ask(f"127.0.0.1:{named.port}")
 
 
+async def test_an_ipv6_address_does_too(authority: Authority, make_lying: MakeLying) -> None:
+    server = await make_lying(names=("::1",), address="::1")
+    answers_its_version(server)
+    async with reaching(
+        federation_settings(authority, allowed_private_networks=(ip_network("::1"),))
+    ) as reach:
+        name = f"[0::1]:{server.port}"
+        assert await reach.ask(name) == {"host": name}
+    assert server.greeted == [None]
+
+
 @pytest.mark.parametrize("name", ["1.2.3.4", "[2a00:1450::5]", "[2a00:1450::5]:80", "a.example:80"])
 async def test_ports_and_brackets_are_told_apart(reach: Reach, name: str) -> None:
     found = await reach.discovery.find(ServerName(name))
@@ -86,6 +98,26 @@ async def test_ports_and_brackets_are_told_apart(reach: Reach, name: str) -> Non
 def test_what_is_no_server_name_leads_nowhere(name: str) -> None:
     with pytest.raises(Unresolvable):
         split(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "a b", "a/b", "a\nb", ".a.example", "a..example", "-", "1.2.3", "999.999.999.999", "[:::]", "[1.2.3.4]", "xn--",
+        "a" * 64 + ".example", "a.example.:1", "ä.example", "a%20b", "127.1:1", "0x7f000001:1", "[::1%25lo]", "a:99999",
+    ],
+)  # fmt: skip
+async def test_strange_names_are_servers_that_cannot_be_reached(
+    reach: Reach, make_lying: MakeLying, name: str
+) -> None:
+    server = await make_lying()
+    host, _, port = name.partition(":")
+    for known in (443, 8448, int(port) if port.isdigit() else 1):
+        reach.names.leads(host, known, server.port)
+    with pytest.raises(RemoteFailed) as failed:
+        await reach.ask(name)
+    assert failed.value.status is None
+    assert server.asked == []
 
 
 # -- well-known

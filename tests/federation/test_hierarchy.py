@@ -144,7 +144,35 @@ async def test_a_server_does_not_speak_for_rooms_that_it_was_not_asked_for(scene
         "inaccessible_children": [root, 7],
     }
     scene.liar.on("GET", ASKED, lambda _: reply)
-    assert names(await hierarchy(scene.alice, root)) == ["root", "far", "ours"]
+    page = await hierarchy(scene.alice, root)
+    assert names(page) == ["root", "far", "ours"]
+    assert [room["room_id"] for room in page["rooms"]] == [root, "!far:liar", ours]
+
+
+async def test_a_server_does_not_close_rooms_that_are_here(scene: Scene) -> None:
+    root = await space(scene.alice, name="root")
+    ours = await scene.room(name="ours")
+    await put(scene.alice, root, "!far:liar", scene.liar.name, order="a")
+    await put(scene.alice, root, "!other:liar", scene.liar.name, order="b")
+    named = [
+        {
+            "type": "m.space.child",
+            "state_key": room,
+            "sender": scene.eve,
+            "content": {"via": ["nowhere.example"]},
+            "origin_server_ts": 1,
+        }
+        for room in (ours, "!other:liar")
+    ]
+
+    def answer(asked: Any) -> Any:
+        if "far" in asked.path:
+            room = told("!far:liar", name="far", room_type="m.space", children_state=named)
+            return {"room": room, "children": [], "inaccessible_children": [ours, "!other:liar"]}
+        return {"room": told("!other:liar", name="other", children_state=[]), "children": []}
+
+    scene.liar.on("GET", ASKED, answer)
+    assert names(await hierarchy(scene.alice, root)) == ["root", "far", "ours", "other"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.federation.plays import VERSIONS, join_through, membership, public_room, refusal, same_state
-from tests.fixtures.federation import MakeFederated
+from tests.fixtures.federation import MakeFederated, MakeLying
+from tests.fixtures.homeserver import Homeserver
 
 
 @VERSIONS
@@ -79,7 +81,7 @@ async def test_two_of_one_server_join_at_the_same_time(make_federated: MakeFeder
     assert state["m.room.member", bob.user_id]["membership"] == "join"
 
 
-async def same_state_soon(room_id, *servers):  # type: ignore[no-untyped-def]
+async def same_state_soon(room_id: str, *servers: Homeserver) -> dict[tuple[str, str], dict[str, Any]]:
     """The state once what the second one's join told has arrived."""
     async with asyncio.timeout(10):
         while True:
@@ -130,12 +132,49 @@ async def test_who_may_not_join_is_told_so(make_federated: MakeFederated) -> Non
     assert await refusal(bob, private, "join") == (404, "M_NOT_FOUND")
 
 
-async def test_an_access_control_list_shuts_a_server_out(make_federated: MakeFederated) -> None:
+async def test_one_refusal_may_be_for_want_of_news(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    one, two = await make_federated(), await make_federated()
+    liars = [await make_lying() for _ in range(3)]
+    for liar in liars:
+        liar.on(
+            "GET",
+            "/_matrix/federation/v1/make_join",
+            lambda _: (403, {"errcode": "M_FORBIDDEN", "error": "no"}),
+        )
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id, other = await public_room(alice), await public_room(alice)
+
+    via = "&".join(f"via={server.name}" for server in (*liars, one))
+    status, said = await bob.post(f"rooms/{other}/join?{via}", {})
+    assert (status, said["errcode"]) == (403, "M_FORBIDDEN")
+    assert liars[2].asked == []
+    await bob.ok("POST", f"rooms/{room_id}/join?via={liars[0].name}&via={one.name}", json={})
+
+    await same_state(room_id, one, two)
+
+
+async def test_a_room_that_does_not_federate(make_federated: MakeFederated) -> None:
     one, two = await make_federated(), await make_federated()
     alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await public_room(alice, creation_content={"m.federate": False})
+
+    assert await refusal(bob, room_id, "join", one) == (403, "M_FORBIDDEN")
+    status, said = await alice.post(f"rooms/{room_id}/invite", {"user_id": bob.user_id})
+    assert (status, said["errcode"]) == (403, "M_FORBIDDEN")
+    assert await membership(two, room_id, bob.user_id) == {}
+
+
+async def test_two_processes_enter_at_the_same_time(make_federated: MakeFederated, redis_url: str) -> None:
+    one, two = await make_federated(), await make_federated(redis_url=redis_url)
+    three = await make_federated(beside=two, redis_url=redis_url)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    carol = await three.user("carol")
     room_id = await public_room(alice)
-    # The names of these servers differ in their ports only, which lists do not look at: by way of IP literals it goes.
-    acl = {"allow": ["*"], "deny": [two.name.partition(":")[0]]}
-    status, said = await alice.put(f"rooms/{room_id}/state/m.room.server_acl", acl)
-    assert status == 400, said  # it would shut out its own server
-    assert await refusal(bob, room_id, "join", one) == (200, "")
+
+    await asyncio.gather(join_through(bob, room_id, one), join_through(carol, room_id, one))
+
+    state = await same_state_soon(room_id, one, two)
+    assert state["m.room.member", carol.user_id]["membership"] == "join"
+    assert state["m.room.member", bob.user_id]["membership"] == "join"

@@ -118,6 +118,7 @@ def twisted(other: LyingServer, kind: str) -> Any:
                 f"ed25519:{n}": {"key": other.key.verify_key.to_base64(), "expired_ts": 1} for n in range(200)
             }
         ),
+        "endless": other.key_object(more="x" * 20_000),
         "a list": [honest],
         "nothing": None,
     }[kind]
@@ -127,7 +128,7 @@ def twisted(other: LyingServer, kind: str) -> Any:
     "kind",
     [
         "unsigned", "of another server", "signed by a key that it does not publish", "changed afterwards", "without keys",
-        "without an end", "with a text for an end", "with a broken key", "with a flood of keys", "a list", "nothing",
+        "without an end", "with a text for an end", "with a broken key", "with a flood of keys", "endless", "a list", "nothing",
     ],
 )  # fmt: skip
 async def test_objects_that_are_not_as_they_should_be_are_not_believed(
@@ -264,6 +265,7 @@ async def test_what_we_publish_is_signed_and_good_for_a_while(one: Homeserver, c
         assert published["verify_keys"] == {key.name: {"key": key.verify_key.to_base64()}}
         assert published["old_verify_keys"] == {}
         assert published["valid_until_ts"] >= clock.now() + HOUR
+        assert list(published) == sorted(published)
 
 
 async def test_a_rotated_key_is_published_as_old_and_still_checks_our_events(

@@ -58,7 +58,7 @@ async def test_keys_are_told_without_what_is_private(scene: Scene) -> None:
     alice = scene.alice.user_id
     keys = await with_keys(scene)
     body = await cross_sign(scene)
-    wanted = {alice: [], scene.eve: [], f"@nobody:{scene.one.name}": []}
+    wanted: dict[str, list[str]] = {alice: [], scene.eve: [], f"@nobody:{scene.one.name}": []}
     status, reply = await scene.ask("POST", "user/keys/query", {"device_keys": wanted})
     assert status == 200
     device = reply["device_keys"][alice][scene.alice.device_id]
@@ -81,7 +81,7 @@ async def test_devices_names_are_told_where_the_settings_say_so(
     await with_keys(scene)
     reply = await scene.get(f"user/devices/{part(scene.alice.user_id)}")
     assert reply["devices"][0]["device_display_name"] == "phone"
-    asked = {"device_keys": {scene.alice.user_id: []}}
+    asked: dict[str, Any] = {"device_keys": {scene.alice.user_id: []}}
     _, reply = await scene.ask("POST", "user/keys/query", asked)
     device = reply["device_keys"][scene.alice.user_id][scene.alice.device_id]
     assert device["unsigned"] == {"device_display_name": "phone"}

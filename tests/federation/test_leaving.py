@@ -94,3 +94,36 @@ async def test_the_leave_of_one_server_reaches_a_third(make_federated: MakeFeder
     await bob.leave(room_id)
 
     await until(three, room_id, bob.user_id, "leave")
+
+
+async def test_an_invite_that_is_taken_back(make_federated: MakeFederated) -> None:
+    one, two = await make_federated(), await make_federated()
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await alice.create_room(preset="private_chat")
+    await alice.invite(room_id, bob)
+    await bob.sync()
+
+    await alice.ok("POST", f"rooms/{room_id}/kick", json={"user_id": bob.user_id})
+
+    await until(two, room_id, bob.user_id, "leave")
+    assert room_id in (await bob.sync())["rooms"]["leave"]
+
+
+async def test_only_the_server_that_invited_takes_an_invite_back(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    one, server, other = await make_federated(), await make_lying(), await make_lying()
+    bob = await one.user("bob")
+    room = LyingRoom(server)
+    invite = room.put("m.room.member", {"membership": "invite"}, bob.user_id)
+    body = {"room_version": "11", "event": invite.json, "invite_room_state": []}
+    assert (await server.request(one, "PUT", room.path("v2/invite", invite.event_id), body))[0] == 200
+    kick = room.draft("m.room.member", {"membership": "leave"}, bob.user_id)
+    by_bob = room.draft("m.room.member", {"membership": "leave"}, bob.user_id, sender=bob.user_id)
+
+    await other.transaction(one, [kick.json])
+    await server.transaction(one, [by_bob.json])
+    assert (await membership(one, room.id, bob.user_id))["membership"] == "invite"
+    await server.transaction(one, [kick.json])
+
+    assert (await membership(one, room.id, bob.user_id))["membership"] == "leave"

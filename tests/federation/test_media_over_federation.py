@@ -33,8 +33,8 @@ async def downloaded(asker: LyingServer, of: Homeserver, path: str) -> tuple[int
         if response.status == 200:
             assert response.content_length == len(raw)
         message = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + raw)
-        parts = message.get_payload() if message.is_multipart() else []
-        return response.status, [(part, part.get_payload(decode=True)) for part in parts]  # type: ignore[union-attr]
+        parts: Any = message.get_payload() if message.is_multipart() else []
+        return response.status, [(part, part.get_payload(decode=True)) for part in parts]
 
 
 async def test_a_server_gets_a_file_in_two_parts(scene: Scene) -> None:

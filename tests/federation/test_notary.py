@@ -9,6 +9,7 @@ import pytest
 
 from federation.server.keys import FETCHES_AT_ONCE
 from protocol.signing import verify_json
+from services.servers.key_objects import MAX_KEYS
 from services.settings import DAY, HOUR, RateLimits
 from tests.fixtures.federation import MakeFederated, MakeLying
 from tests.fixtures.homeserver import Homeserver
@@ -108,7 +109,7 @@ async def test_what_it_has_is_better_than_nothing(
         {"server_keys": {"a.example": []}},
         {"server_keys": {"a.example": {"ed25519:a": 5}}},
         {"server_keys": {"a.example": {"ed25519:a": {"minimum_valid_until_ts": "soon"}}}},
-        {"server_keys": {"a.example": {f"ed25519:{n}": {} for n in range(101)}}},
+        {"server_keys": {"a.example": {f"ed25519:{n}": {} for n in range(MAX_KEYS + 1)}}},
         {"server_keys": {f"s{n}.example": {} for n in range(101)}},
     ],
 )

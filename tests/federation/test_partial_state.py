@@ -241,3 +241,26 @@ async def test_two_of_ours_serve_and_take_a_partial_join(
     assert len(members["joined"]) == 7
     await completed(two, room_id)
     await same_state(room_id, one, two)
+
+
+async def test_a_room_that_ours_have_left_is_not_completed(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann"])
+    Gate(room, {f"@ann:{server.name}"})
+    server.on("GET", STATE, lambda _: (403, {"errcode": "M_FORBIDDEN", "error": "not in the room"}))
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    async with asyncio.timeout(10):
+        while not any(isinstance(seen, RoomNotCompleted) for seen in one.observed):
+            await asyncio.sleep(0.02)
+    await bob.leave(room.id)
+    async with one.tenant.database.transaction() as tx:
+        await tx.execute("UPDATE partial_rooms SET lease = 0")
+
+    one.tenant.partial_rooms.work.set()
+
+    await completed(one, room.id)
+    assert (await membership(one, room.id, bob.user_id))["membership"] == "leave"

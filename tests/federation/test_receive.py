@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.events import Event
 from protocol.ids import ServerName
 from services.rooms.receive.place import Missing, receive_event
 from storage.events import Standing
@@ -25,7 +26,7 @@ async def room_with_eve(homeserver: Homeserver, alice: Client, version: str) -> 
     return await placed(homeserver, view, EVIL.joins(view, EVE))
 
 
-async def placed(homeserver: Homeserver, view: View, event: object) -> View:
+async def placed(homeserver: Homeserver, view: View, event: Event) -> View:
     """The point behind an event that is received and shown."""
     result = await receive_event(homeserver.tenant, event, EVIL.name)
     assert result.standing is Standing.TIMELINE, result

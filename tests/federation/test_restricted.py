@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.client_api.stored import events_of
-from tests.federation.plays import join_through, path, public_room, refusal, same_state
+from tests.federation.plays import join_through, public_room, refusal, same_state
 from tests.fixtures.client import Client
 from tests.fixtures.federation import MakeFederated
 
@@ -101,4 +101,3 @@ async def test_a_space_that_the_server_does_not_know(make_federated: MakeFederat
     room_id = await restricted_room(alice, "!unknown:example.org", "11")
 
     assert await refusal(bob, room_id, "join", one) == (400, "M_UNABLE_TO_AUTHORISE_JOIN")
-    assert path(room_id)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.federation.plays import join_through, public_room
+from protocol.build import EventDraft
+from protocol.events import MEMBER
+from protocol.ids import RoomID, UserID
+from services.requester import Requester
+from services.rooms.send import send_event
+from tests.federation.peer import MakePeer, Peer, written_down
+from tests.federation.plays import join_through, path, public_room
 from tests.fixtures.client import Client
 from tests.fixtures.federation import MakeFederated
 
@@ -53,3 +59,99 @@ async def test_a_burst_arrives_whole_and_in_order(make_federated: MakeFederated)
     ours = [event["event_id"] for event in await alice.messages(room_id, limit=121)]
     assert theirs == ours
     assert set(said) < set(theirs)
+
+
+async def test_only_servers_in_the_room_are_told(make_federated: MakeFederated, make_peer: MakePeer) -> None:
+    one, peer, stranger = await make_federated(), await make_peer(), await make_peer()
+    alice = await one.user("alice")
+    room_id, other = await public_room(alice), await public_room(alice)
+    await peer.joins(one, room_id)
+    await stranger.joins(one, other)
+
+    await alice.send(other, "elsewhere")
+    await alice.send(room_id, "here")
+
+    await peer.reads("here")
+    await stranger.reads("elsewhere")
+
+
+async def test_who_is_kicked_hears_of_it_and_of_nothing_more(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, peer, witness = await make_federated(), await make_peer(), await make_peer()
+    alice = await one.user("alice")
+    room_id = await public_room(alice)
+    await peer.joins(one, room_id)
+    await witness.joins(one, room_id)
+
+    await alice.send(room_id, "before")
+    await alice.ok("POST", path(room_id, "kick"), json={"user_id": peer.user("mallory")})
+    await alice.send(room_id, "after")
+
+    await witness.reads("before", "after")
+    await peer.until(lambda: any(pdu["type"] == MEMBER for taken in peer.taken for pdu in taken.pdus))
+    told = [pdu for taken in peer.taken for pdu in taken.pdus]
+    kick = next(pdu for pdu in told if pdu.get("state_key") == peer.user("mallory"))
+    assert kick["content"]["membership"] == "leave"
+    assert peer.bodies() == ["before"]
+
+
+async def test_a_join_through_us_is_told_to_the_others_and_not_to_who_joined(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, first, second = await make_federated(), await make_peer(), await make_peer()
+    alice = await one.user("alice")
+    room_id = await public_room(alice)
+    await first.joins(one, room_id)
+    await second.joins(one, room_id)
+    await alice.send(room_id, "welcome")
+
+    await first.reads("welcome")
+    await second.reads("welcome")
+
+    def members(peer: Peer) -> list[str]:
+        return [pdu["state_key"] for t in peer.taken for pdu in t.pdus if pdu["type"] == MEMBER]
+
+    assert members(first) == [second.user("mallory")]
+    assert members(second) == []
+
+
+async def test_a_server_gets_one_transaction_at_a_time(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, peer = await make_federated(), await make_peer()
+    alice = await one.user("alice")
+    room_id = await public_room(alice)
+    await peer.joins(one, room_id)
+    peer.is_open.clear()
+
+    await alice.send(room_id, "0")
+    await peer.until(lambda: peer.asked)
+    for number in range(1, 60):
+        await alice.send(room_id, str(number))
+    peer.is_open.set()
+
+    await peer.reads(*map(str, range(60)))
+    assert peer.most_at_once == 1
+    sizes = [len(taken.pdus) for taken in peer.taken]
+    assert sizes[:2] == [1, 50]
+    assert len({taken.txn_id for taken in peer.taken}) == len(sizes)
+
+
+async def test_rooms_of_ours_alone_cost_nothing(make_federated: MakeFederated, make_peer: MakePeer) -> None:
+    one, peer = await make_federated(), await make_peer()
+    alice = await one.user("alice")
+    shared, own = await public_room(alice), await public_room(alice)
+    await peer.joins(one, shared)
+    await alice.send(own, "warm")
+    await alice.send(shared, "warm")
+    await peer.reads("warm")
+    await written_down(one, peer)
+    sender = Requester(UserID(alice.user_id))
+
+    before = one.tenant.database.statements_run
+    draft = EventDraft("m.room.message", {"msgtype": "m.text", "body": "hello"})
+    await send_event(one.tenant, sender, RoomID(own), draft)
+    await asyncio.sleep(0.1)  # what must not happen cannot be waited for
+
+    assert one.tenant.database.statements_run - before == 4

@@ -237,3 +237,51 @@ async def test_what_the_client_is_told_of_a_refusal(
     status, body = await bob.post(f"rooms/!r:{server.name}/join?via={server.name}", {})
 
     assert (status, body["errcode"]) == told
+
+
+@pytest.mark.parametrize(
+    "lie", [{"sender": "@other:one"}, {"content": {"membership": "join"}}, {"room_id": "!x:y"}]
+)
+async def test_a_leave_is_not_what_the_inviting_server_makes_of_it(
+    make_federated: MakeFederated, make_lying: MakeLying, lie: dict[str, Any]
+) -> None:
+    one, server = await make_federated(), await make_lying()
+    bob = await one.user("bob")
+    room = LyingRoom(server)
+    invite = room.put(MEMBER, {"membership": "invite"}, bob.user_id)
+    body = {"room_version": "11", "event": invite.json, "invite_room_state": []}
+    assert (await server.request(one, "PUT", room.path("v2/invite", invite.event_id), body))[0] == 200
+    made = room.template(bob.user_id, "leave")
+    server.on(
+        "GET", "/_matrix/federation/v1/make_leave/", lambda _: {**made, "event": {**made["event"], **lie}}
+    )
+
+    await bob.leave(room.id)
+
+    assert server.times_asked("/_matrix/federation/v1/make_leave/") == 1
+    assert server.times_asked("/_matrix/federation/v2/send_leave/") == 0
+    assert (await membership(one, room.id, bob.user_id))["membership"] == "leave"
+
+
+async def test_a_knock_shows_only_what_is_what_it_claims(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    one, server = await make_federated(), await make_lying()
+    bob = await one.user("bob")
+    room, other = LyingRoom(server, "12", "knock"), LyingRoom(server, "12")
+    room.put("m.room.name", {"name": "Club"}, "")
+    topic = other.put("m.room.topic", {"topic": "of another room"}, "")
+    avatar = room.put("m.room.avatar", {"url": "mxc://a/b"}, "")
+    forged = {**avatar.json, "content": {"url": "mxc://evil/b"}}
+    shown = [room.state[CREATE, ""].json, room.state["m.room.name", ""].json, topic.json, forged, 7]
+    server.on("GET", "/_matrix/federation/v1/make_knock/", lambda _: room.template(bob.user_id, "knock"))
+    server.on("PUT", "/_matrix/federation/v1/send_knock/", lambda _: {"knock_room_state": shown})
+
+    await bob.ok("POST", f"knock/{path(room.id)[6:]}?via={server.name}", json={})
+
+    row = await membership(one, room.id, bob.user_id)
+    assert row["membership"] == "knock"
+    contents = {event["type"]: event["content"] for event in row["stripped"]}
+    assert contents["m.room.name"] == {"name": "Club"}
+    assert "m.room.topic" not in contents
+    assert contents.get("m.room.avatar", {}) == {}

@@ -158,3 +158,11 @@ async def test_the_client_of_a_proxy_is_known_where_a_proxy_is(
             if one["device_id"] == device.device_id
         ]
     assert seen == expected
+
+
+async def test_all_addresses_are_those_of_ipv4_too(homeserver: Homeserver) -> None:
+    async with listener_of(homeserver, ListenerConfig(address="::", port=0)) as url:
+        port = url.rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            client = Client(homeserver.session, f"http://{host}:{port}")
+            assert (await client.get("/_matrix/client/versions"))[0] == 200

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import signedjson.key
 
+from homeserver.__main__ import main
 from homeserver.appservices import RegistrationError, load_appservices
 from homeserver.config import LogFormat, LoggingConfig
 from homeserver.config_load import load
-from homeserver.keys import KeyFileError, signing_key
+from homeserver.keys import KeyFileError, old_keys, signing_key
 from homeserver.logging import LOG, log_observation, start_logging
 from homeserver.tenants import plans
 from homeserver.welcome import warnings
@@ -44,6 +45,25 @@ def test_a_key_file_that_cannot_be_used_is_told_and_never_overwritten(tmp_path: 
     with pytest.raises(KeyFileError, match=r"bad\.key"):
         signing_key(file, FakeRandom())
     assert file.read_text() == text
+
+
+def test_a_new_key_is_made_by_a_command_and_the_one_before_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keys" / "a.example.key"
+    before = signing_key(file, FakeRandom(1))
+    assert main(["key", "rotate", "--data", str(tmp_path), "--server-name", "a.example"]) == 0
+    after = signing_key(file, FakeRandom(2))
+    assert after.name in capsys.readouterr().out
+    assert [key.key for key in old_keys(file)] == [before.verify_key.key]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["nonsense", "ed25519 1 short 5", "ed25519 1 " + "A" * 43 + " soon", "é"])
+def test_old_keys_that_cannot_be_read_are_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.key.old").write_text(text)
+    with pytest.raises(KeyFileError, match=r"a\.key\.old"):
+        old_keys(tmp_path / "a.key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from protocol.auth.needed import needed_for
 from protocol.errors import Rejected
 from protocol.events import CREATE, JOIN_RULES, POWER_LEVELS, Event, StateKey
-from protocol.ids import EventID, UserID
+from protocol.ids import EventID, RoomID, UserID
 from protocol.room_versions import RoomVersion, version_named
 from protocol.state_res import resolve
 from protocol.state_res.conflicts import auth_difference_of, conflicted_subgraph, separate
+from services.observations import Observation
+from services.rooms.observations import StateLost, StateResolved, tell_lost_state
 from services.rooms.receive_state import StateBefore, StateUnknown, merged, state_before
 from services.rooms.resolve_branches import Branches, Changes
 from services.tenant import Tenant
@@ -242,3 +245,37 @@ async def test_what_the_auth_chains_lack_is_said_to_be_missing(tenant: Tenant) -
 
     with pytest.raises(StateUnknown):
         await state_before(tenant, left.version, [left.latest.event_id, right.latest.event_id])
+
+
+async def test_a_large_room_is_not_read(tenant: Tenant) -> None:
+    told: list[Observation] = []
+    tenant = replace(tenant, observe=told.append)
+    branching = Branching(tenant, version_named("11"), 1)
+    await branching.begin()
+    room = branching.tips[0]
+    for number in range(300):
+        await branching.stored.add_plain(room.member(f"@user{number}:two", "join"))
+    other = room.fork()
+    last = room.put(ALICE, "m.room.topic", {"topic": "one"}, "")
+    others = other.put(ALICE, "m.room.topic", {"topic": "another"}, "")
+    for event in (last, others):
+        await branching.stored.add_plain(event)
+    await branching.stored.write()
+    before = tenant.database.statements_run
+
+    found = await state_before(tenant, room.version, [last.event_id, others.event_id])
+
+    assert found.changes == {TOPIC: others.event_id}
+    assert tenant.database.statements_run - before <= 12
+    assert told == [StateResolved(room.create.room_id, 1, 5)]  # two topics, and what they rest on
+    assert str(told[0])
+
+
+def test_state_that_is_lost_without_an_event_is_told_of(tenant: Tenant) -> None:
+    told: list[Observation] = []
+    room_id = RoomID("!room:one")
+
+    tell_lost_state(replace(tenant, observe=told.append), room_id, {TOPIC: None, (CREATE, ""): EventID("$e")})
+
+    assert told == [StateLost(room_id, TOPIC)]
+    assert "m.room.topic" in str(told[0])

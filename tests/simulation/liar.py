@@ -44,23 +44,21 @@ class Liar(Server):
 
     def _anything(self, me: str) -> tuple[str, Content, str | None]:
         chance = self.chance
-        others = [key for event_type, key in self.state if event_type == "m.room.member"]
+        others = sorted(key for event_type, key in self.state if event_type == "m.room.member")
         other = chance.choice(others)
         word = chance.random().hex()
         mine: dict[str, int] = {me: chance.choice((0, 50, 100))}
-        return chance.choice(
-            [
-                ("m.room.message", {"body": word}, None),
-                ("m.room.topic", {"topic": word}, ""),
-                ("m.room.power_levels", {"users": {**self._levels(), **mine}}, ""),
-                ("m.room.power_levels", {"users": {**self._levels(), other: 0}, "events_default": 0}, ""),
-                ("m.room.join_rules", {"join_rule": chance.choice(("public", "invite"))}, ""),
-                ("m.room.member", {"membership": chance.choice(("leave", "ban", "invite"))}, other),
-                ("m.room.member", {"membership": "join", "displayname": word}, me),
-                ("m.room.member", {"membership": "leave"}, me),
-                ("m.room.create", {"room_version": self.version.id, "creator": me}, ""),
-            ]
-        )
+        anything: list[tuple[str, Content, str | None]] = [
+            ("m.room.message", {"body": word}, None),
+            ("m.room.topic", {"topic": word}, ""),
+            ("m.room.power_levels", {"users": {**self._levels(), **mine}}, ""),
+            ("m.room.power_levels", {"users": {**self._levels(), other: 0}, "events_default": 0}, ""),
+            ("m.room.join_rules", {"join_rule": chance.choice(("public", "invite"))}, ""),
+            ("m.room.member", {"membership": chance.choice(("leave", "ban", "invite"))}, other),
+            ("m.room.member", {"membership": "join", "displayname": word}, me),
+            ("m.room.member", {"membership": "leave"}, me),
+        ]
+        return chance.choice(anything)
 
     def _levels(self) -> dict[str, Any]:
         event_id = self.state.get(("m.room.power_levels", ""))
@@ -82,7 +80,9 @@ class Liar(Server):
         known = list(self.after)
         prev = self.chance.sample(known, min(len(known), self.chance.choice((1, 1, 2, 3))))
         state = self._resolved([self.after[event_id] for event_id in prev])
-        event = self.draft(me, *self._anything(me), at - self.chance.choice((0, 50)), state=state, prev_events=prev)
+        event = self.draft(
+            me, *self._anything(me), at - self.chance.choice((0, 50)), state=state, prev_events=prev
+        )
         return [self._take(event)]
 
     def _by_old_rights(self, me: str, at: int) -> list[list[bytes]]:
@@ -108,8 +108,16 @@ class Liar(Server):
         event_type = self.chance.choice(("m.room.message", "m.room.topic"))
         event = self.draft(me, event_type, {"body": "a"}, "" if event_type == "m.room.topic" else None, at)
         (good,) = self._take(event)
-        changed = encoded(Event.from_trusted({**event.json, "content": {"body": "b"}}, event.event_id, self.version, event.room_id))
-        forged = encoded(Event.from_trusted({**event.json, "sender": "@alice:one"}, event.event_id, self.version, event.room_id))
+        changed = encoded(
+            Event.from_trusted(
+                {**event.json, "content": {"body": "b"}}, event.event_id, self.version, event.room_id
+            )
+        )
+        forged = encoded(
+            Event.from_trusted(
+                {**event.json, "sender": "@alice:one"}, event.event_id, self.version, event.room_id
+            )
+        )
         return [[good], [changed], [forged]]
 
     def _gap(self, me: str, at: int) -> list[list[bytes]]:
@@ -153,10 +161,18 @@ class Liar(Server):
                 {"prev_events": []},
                 {"room_id": "!another:one"},
                 {"state_key": me, "type": "m.room.member", "content": {}},
+                {"type": "m.room.create", "state_key": ""},
                 {"type": "m.room.create", "state_key": "", "prev_events": []},
             ]
         )
-        pdu = encoded(Event.from_trusted(signed_by(unsigned | changes, self.name, self.version), event.event_id, self.version, event.room_id))
+        pdu = encoded(
+            Event.from_trusted(
+                signed_by(unsigned | changes, self.name, self.version),
+                event.event_id,
+                self.version,
+                event.room_id,
+            )
+        )
         if checked(pdu, self.version.id) is not None:
             self.receive(pdu, self.name)
         return [[pdu]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from random import Random
 
 from protocol.auth.needed import needed_for, state_needed_for
 from protocol.auth.rules import check_auth, check_auth_events
@@ -38,6 +39,7 @@ class Server:
         self.extremities: list[EventID] = []
         self.waiting: dict[EventID, tuple[Event, str]] = {}
         self._ask = ask
+        self._order = Random(name)
         self._state: State | None = {}
 
     # ── sending ──
@@ -49,9 +51,9 @@ class Server:
             self._state = self._resolved([self.after[event_id] for event_id in self.extremities])
         return self._state
 
-    def forget_state(self) -> None:
-        """The extremities are others now."""
-        self._state = None
+    def stand_on(self, extremities: list[EventID]) -> None:
+        """Takes these for the newest events, soft-failed ones too; all of them have their place."""
+        self.extremities, self._state = extremities, None
 
     def may_speak(self, user: str) -> bool:
         """Is the user in the room, and allowed to say something?"""
@@ -100,7 +102,7 @@ class Server:
         event = checked(pdu, self.version.id)
         if event is None or event.event_id in self.after:
             return
-        if event.type != CREATE and event.room_id != self.room_id:
+        if self.room_id is not None and event.room_id != self.room_id:
             return
         self.waiting[event.event_id] = (event, origin)
         self.place_waiting()
@@ -136,7 +138,7 @@ class Server:
         if server is None:
             return False
         latest = [event.event_id, *self.waiting]
-        if self._await(server.missing_events(latest, self.after.keys()), origin):
+        if self._await(server.missing_events(latest, {*self.after, *self.waiting}), origin):
             return True
         wanted = [e for one, _ in self.waiting.values() for e in one.auth_events if e not in self.after]
         return self._await(server.auth_chain(wanted), origin)
@@ -197,7 +199,7 @@ class Server:
             self.after[event.event_id] = before
             return
         after = {**before, event.key: event.event_id} if event.is_state else before
-        soft_failed = not follows and bool(event.prev_events) and not self._allowed(event, self.state)
+        soft_failed = not follows and bool(event.prev_events) and self._soft_fails(event, before)
         self.after[event.event_id] = after
         if soft_failed:
             self.soft_failed.add(event.event_id)
@@ -205,6 +207,12 @@ class Server:
         passed = self._passed(event)
         self.extremities = [known for known in self.extremities if known not in passed] + [event.event_id]
         self._state = None
+
+    def _soft_fails(self, event: Event, before: State) -> bool:
+        """By the state now: that of the extremities, and of what the event follows on."""
+        if self._allowed(event, self.state):
+            return False
+        return not self._allowed(event, self._resolved([self.state, before]))
 
     def _passed(self, event: Event) -> set[EventID]:
         """What lies behind the event, seen through what is no extremity itself."""
@@ -247,4 +255,5 @@ class Server:
         distinct = [state for place, state in enumerate(states) if state not in states[:place]]
         if len(distinct) < 2:
             return distinct[0] if distinct else {}
+        self._order.shuffle(distinct)  # it must not matter
         return resolve(self.version, distinct, self.events, self.rejected)

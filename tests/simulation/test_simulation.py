@@ -12,7 +12,8 @@ import pytest
 from protocol.room_versions import version_named
 from tests.simulation.world import World, ancestors
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "60"))
+MAKER = "@alice:one"
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 
 
 @pytest.mark.parametrize("version", ["6", "10", "11", "12"])
@@ -37,4 +38,5 @@ def check(version: str, seed: int) -> bool:
             assert (event_id in first.rejected) == (event_id in other.rejected), f"{where}: {event_id}"
             assert first.after[event_id] == other.after[event_id], f"{where}: {event_id}"
         assert first.state == other.state, where
+        assert first.may_speak(MAKER), f"{where}: the maker has lost the room"
     return agreed

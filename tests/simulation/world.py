@@ -63,16 +63,21 @@ class World:
                 self._ask_again()
 
     def last_word(self) -> None:
-        """The maker, whom nobody can have put out, says something on top of all that honest servers hold to be newest."""
+        """The maker, whom nobody can have put out, says something on top of all that honest servers hold to be newest.
+
+        What only one server could place so far may let others place more: then there is more to say.
+        """
         first = self.honest[0]
-        newest = {event_id: server for server in self.honest for event_id in server.extremities}
-        for event_id, server in newest.items():
-            first.receive(encoded(server.events[event_id]), server.name)
-        first.extremities = list(newest)
-        first.forget_state()
-        self._say(first)
-        self.network.settle()
-        self._ask_again()
+        for _ in range(5):
+            newest = {event_id: server for server in self.honest for event_id in server.extremities}
+            for event_id, server in newest.items():
+                first.receive(encoded(server.events[event_id]), server.name)
+            first.stand_on(list(newest))
+            self._say(first)
+            self.network.settle()
+            self._ask_again()
+            if all(server.extremities == first.extremities for server in self.honest):
+                return
 
     def can_speak(self, server: Server) -> bool:
         """Is anybody of the server's in the room and allowed to say something?"""
@@ -157,7 +162,9 @@ class World:
                 self.network.send(server.name, name, pdu)
 
     def _say(self, server: Server) -> None:
-        user = next(user for user in self.users if user.endswith(f":{server.name}") and server.may_speak(user))
+        user = next(
+            user for user in self.users if user.endswith(f":{server.name}") and server.may_speak(user)
+        )
         self._send(server, user, "m.room.message", {"body": "well?"}, None)
 
     def _ask_again(self) -> None:

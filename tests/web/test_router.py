@@ -123,3 +123,10 @@ def test_the_walk_agrees_with_a_search_through_all_routes(
         # Of those that fit it is the one with the earliest literals.
         best = min(expected, key=lambda p: [s.startswith("{") for s in p.split("/")])
         assert router.find(method, path).endpoint.path == best
+
+
+def test_old_clients_find_the_same_under_the_old_name() -> None:
+    router = Router([_endpoint("GET", V3 + "/profile/{userId}"), _endpoint("GET", "/_matrix/client/v1/x")])
+    assert _found(router, "GET", "/_matrix/client/r0/profile/a") == (V3 + "/profile/{userId}", {"userId": "a"})
+    with pytest.raises(Unrecognized):
+        router.find("GET", "/_matrix/client/r0/x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 MAX_CANDIDATES = 20
 MAX_MESSAGE = 500
+PATIENCE = 90.0  # seconds after which no further server is asked
 ENOUGH_REFUSALS = 2  # one server may not have heard yet of what lets the user in
 
 _FORBIDDEN, _NOT_FOUND = 403, 404
@@ -41,9 +43,12 @@ async def first_answer(servers: Iterable[ServerName], ask: Callable[[ServerName]
     """What the first server answers that does not fail. Raises what the client is to be told when all have failed, or some
     have refused so that the others need not be asked: the most telling of their reasons.
     """
-    failures = []
+    failures: list[RemoteFailed] = []
     refusals = 0
+    began = asyncio.get_running_loop().time()
     for server in servers:
+        if failures and asyncio.get_running_loop().time() - began > PATIENCE:
+            break
         try:
             return await ask(server)
         except RemoteFailed as failed:

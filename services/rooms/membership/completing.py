@@ -11,7 +11,8 @@ from services.ports import RemoteFailed
 from services.rooms.membership.complete import complete
 from services.rooms.membership.observations import RoomNotCompleted
 from services.tenant import Tenant
-from storage.servers.partial_rooms import next_attempt, take_partial, try_again_at
+from storage.servers.handshakes import residence
+from storage.servers.partial_rooms import forget_partial, next_attempt, take_partial, try_again_later
 
 LEASE = 10 * 60_000  # ms: whoever has not completed a room by then has died
 RETRY = 15_000  # ms
@@ -49,12 +50,17 @@ async def _complete_next(tenant: Tenant) -> int:
     async with tenant.database.transaction() as tx:
         room = await take_partial(tx, now, now + LEASE)
         following = await next_attempt(tx) if room is None else None
+        is_over = room is not None and not (await residence(tx, room.room_id)).is_resident
+        if room is not None and is_over:
+            await forget_partial(tx, room.room_id)  # ours have left it meanwhile
     if room is None:
         return LOOK_AGAIN if following is None else min(max(following - now, 0), LOOK_AGAIN)
+    if is_over:
+        return 0
     try:
         await complete(tenant, room)
     except RemoteFailed as failed:
         async with tenant.database.transaction() as tx:
-            await try_again_at(tx, room.room_id, tenant.clock.now() + RETRY)
+            await try_again_later(tx, room.room_id, tenant.clock.now(), RETRY)
         tenant.observe(RoomNotCompleted(room.room_id, failed))
     return 0

@@ -12,19 +12,21 @@ from protocol.errors import Rejected
 from protocol.events import MEMBER, Event
 from protocol.ids import RoomID, ServerName, server_of
 from protocol.json import JsonObject
-from protocol.matrix_error import GuestAccessForbidden
+from protocol.matrix_error import GuestAccessForbidden, Unknown
 from services.ports import Joined, RemoteFailed
 from services.requester import Requester
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.candidates import first_answer
 from services.rooms.membership.from_template import SUPPORTED, event_from
+from services.rooms.membership.observations import EventsLeftOut
 from services.rooms.membership.profile import filled_in
 from services.rooms.membership.restricted import AUTHORISED_VIA
+from services.rooms.membership.whole import until_whole
 from services.rooms.receive.check import checked_pdus
-from services.rooms.receive.place import receive_event
-from services.rooms.receive.place_room import Partial, place_room
+from services.rooms.receive.gaps import receive_with_what_it_needs
+from services.rooms.receive.place_room import Entered, Partial, place_room
 from services.tenant import Tenant
-from storage.journal import Stale
+from storage.events import Standing
 from storage.servers.handshakes import residence
 
 
@@ -41,12 +43,9 @@ async def enter(
         async with tenant.database.read() as tx:
             if (await residence(tx, room_id)).is_resident:
                 return False
-        try:
-            create = await first_answer(
-                servers, lambda server: _enter_through(tenant, server, requester, room_id, draft)
-            )
-        except Stale:  # another process was
-            return False
+        create = await first_answer(
+            servers, lambda server: _enter_through(tenant, server, requester, room_id, draft)
+        )
     await bring_along(tenant, requester.user_id, room_id, create)
     return True
 
@@ -57,12 +56,20 @@ async def join_elsewhere(
     """Joins a room that we are in, but whose conditions only another server can vouch for. Raises as `enter`."""
     draft = await _draft(tenant, requester, content)
 
-    async def ask(server: ServerName) -> Event:
+    async def ask(server: ServerName) -> tuple[ServerName, Event]:
         join, _ = await _handed_in(tenant, server, requester, room_id, draft)
-        return join
+        return server, join
 
-    join = await first_answer(servers, ask)
-    await receive_event(tenant, join, tenant.name)
+    server, join = await first_answer(servers, ask)
+    await _follow(tenant, join, server)
+
+
+async def _follow(tenant: Tenant, join: Event, server: ServerName) -> None:
+    """Takes a join of ours, which is in the room on that server, into the room as it is here."""
+    await until_whole(tenant, join.room_id)
+    placed = await receive_with_what_it_needs(tenant, join, server)
+    if placed is None or placed.standing > Standing.HISTORY:
+        raise Unknown(f"{server} has let you in, but this server cannot follow yet: try again", status=502)
 
 
 async def _draft(tenant: Tenant, requester: Requester, content: JsonObject) -> EventDraft:
@@ -77,7 +84,11 @@ async def _enter_through(
     room = await _entered(tenant, server, join, joined)
     partial = Partial(server, tuple(joined.servers_in_room)) if joined.members_omitted else None
     state = tuple(room.state.values())
-    await place_room(tenant, join.version, room.create, state, room.auth_chain, join, partial)
+    try:
+        await place_room(tenant, join.version, room.create, state, room.auth_chain, join, partial)
+    except Entered:  # another process was faster: our join is one more event of the room
+        await _follow(tenant, join, server)
+        return room.create
     if partial is not None:
         tenant.partial_rooms.work.set()
     return room.create
@@ -117,9 +128,13 @@ async def _entered(tenant: Tenant, server: ServerName, join: Event, joined: Join
     state = await checked_pdus(tenant, join.version, joined.state)
     chain = await checked_pdus(tenant, join.version, more)
     try:
-        return await tenant.compute.run(_enter_room, join, state.events, chain.events, joined.members_omitted)
+        room = await tenant.compute.run(_enter_room, join, state.events, chain.events, joined.members_omitted)
     except Rejected as error:
         raise RemoteFailed(server, None, None, f"not the room that we asked for: {error}") from None
+    left_out = [*state.dropped, *chain.dropped, *room.refused]
+    if left_out:
+        tenant.observe(EventsLeftOut(join.room_id, server, len(left_out), left_out[0][1]))
+    return room
 
 
 def _enter_room(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protocol.build import EventDraft
 from protocol.errors import BadSignature, InvalidId
-from protocol.events import MEMBER, Event
+from protocol.events import CREATE, MEMBER, Event
 from protocol.hashes import signed_bytes
 from protocol.ids import EventID, RoomID, ServerName, UserID, server_of
 from protocol.json import JsonObject
@@ -17,6 +17,8 @@ from services.rooms.policy import under_policy
 from services.rooms.receive.place import receive_event
 from services.tenant import Tenant
 from storage.events import Standing
+
+_CREATE_KEY = (CREATE, "")
 
 
 def is_for_elsewhere(tenant: Tenant, draft: EventDraft) -> bool:
@@ -36,9 +38,14 @@ async def invite_elsewhere(
     the other server forbids), InviteBlocked's code, and Unknown (502) for a server that does not answer as it should.
     """
     async with tenant.heads.locked(room_id) as head:
+        create = (await head.state_events(tenant.database, (_CREATE_KEY,))).get(_CREATE_KEY)
+        # «m.federate: whether users on other servers can join this room»
+        if create is not None and create.content.get("m.federate", True) is not True:
+            raise Forbidden("This room is not for users of other servers")
         event = await compose(tenant, head, sender, draft, at)
         shown = await pdus_of(tenant, head, (MEMBER, sender))
     assert draft.state_key is not None
+    event = await under_policy(tenant, event)
     signed = await _signed_by_guest(tenant, server_of(draft.state_key), event, shown)
     signed = await under_policy(tenant, signed)
     # The room may have gone on meanwhile: then the invite is a branch of it.

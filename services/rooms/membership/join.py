@@ -14,6 +14,7 @@ from services.requester import Requester
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.enter import enter, join_elsewhere
 from services.rooms.membership.restricted import AUTHORISED_VIA, authoriser, is_restricted
+from services.rooms.membership.whole import until_whole
 from services.rooms.membership.whom_to_ask import whom_to_ask
 from services.rooms.send import send_event
 from services.tenant import Tenant
@@ -37,6 +38,7 @@ async def join(
     is_elsewhere = not here.is_resident and (bool(servers) or here.room_version is None)
     if is_elsewhere and await enter(tenant, requester, room_id, content, servers):
         return
+    await until_whole(tenant, room_id)
     await _join_here(tenant, requester, room_id, content, servers)
 
 

@@ -9,7 +9,7 @@ from protocol.events import CREATE, JOIN_RULES, MEMBER, POWER_LEVELS
 from protocol.ids import RoomID, ServerName, UserID, server_of
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, IncompatibleRoomVersion
-from protocol.room_versions import RoomVersion
+from protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from services.ports import Template
 from services.rooms.compose import compose
 from services.rooms.head import Head
@@ -56,7 +56,7 @@ async def make_template(
 
 def _check_version(head: Head, membership: str, versions: Collection[str] | None) -> None:
     version: RoomVersion = head.room_version
-    if versions is not None and version.id not in versions:
+    if versions is not None and version not in [ROOM_VERSIONS.get(name) for name in versions]:
         raise IncompatibleRoomVersion(version.id)
     if membership == "knock" and not version.knock_join_rule:
         raise Forbidden("This room takes no knocks")

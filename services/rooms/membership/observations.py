@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocol.ids import RoomID
+from protocol.ids import RoomID, ServerName
 from services.observations import Level
 from services.ports import RemoteFailed
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLeftOut:
+    """A server that let us into a room showed events that are not allowed there, or not signed as they should be."""
+
+    room_id: RoomID
+    server: ServerName
+    count: int
+    example: str
+    level: Level = Level.WARNING
+
+    def __str__(self) -> str:
+        return f"{self.room_id} as {self.server} shows it has {self.count} events that are left out: {self.example}"
 
 
 @dataclass(frozen=True, slots=True)

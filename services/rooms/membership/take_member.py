@@ -19,7 +19,7 @@ from services.rooms.membership.restricted import (
     is_restricted,
     may_authorise,
 )
-from services.rooms.policy import under_policy
+from services.rooms.policy import received_under_policy, under_policy
 from services.rooms.receive.check import checked_pdus
 from services.rooms.receive.place import Missing, receive_event
 from services.tenant import Tenant
@@ -56,13 +56,16 @@ async def take_member(
             await relay(tx, event_id)
     if known is not None and known.standing <= Standing.HISTORY:
         return known.event
+    signed = await received_under_policy(tenant, event)
+    if signed is None:
+        raise Forbidden("The room's policy server has not signed this")
     try:
-        placed = await receive_event(tenant, event, origin)
+        placed = await receive_event(tenant, signed, origin)
     except Missing:
         raise InvalidParam("The event names events that are not known here") from None
     if placed.standing > Standing.HISTORY:
         raise Forbidden(placed.reason)
-    return event
+    return signed
 
 
 def _member_event(

@@ -24,6 +24,7 @@ from services.rooms.membership.resident import check_resident
 from services.tenant import Tenant
 from storage.journal import Stale
 from storage.servers.handshakes import residence
+from storage.servers.partial_rooms import is_partial
 
 ATTEMPTS = 5
 
@@ -51,7 +52,8 @@ async def bind_invites(tenant: Tenant, invites: Sequence[BoundInvite]) -> None:
 async def _bind(tenant: Tenant, invite: BoundInvite) -> None:
     async with tenant.database.read() as tx:
         here = await residence(tx, invite.room_id)
-    if here.is_resident:
+        partial = await is_partial(tx, invite.room_id)
+    if here.is_resident and not partial:
         await _invite(tenant, invite.room_id, invite.sender, invite.guest, invite.signed)
         return
     event = {

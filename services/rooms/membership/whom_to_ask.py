@@ -15,18 +15,19 @@ from storage.servers.handshakes import remote_room
 async def whom_to_ask(
     tenant: Tenant, room_id: RoomID, user_id: UserID, via: Iterable[str] = ()
 ) -> list[ServerName]:
-    """Those named first, then whose user invited this one (or who took the knock), then those that were in the room when
-    we last were. The domain in a room ID is a name only.
+    """Those named first, then whose user invited this one (or who took the knock); where nobody is named, those that were
+    in the room when we last were. The domain in a room ID is a name only.
     """
+    named = list(via)
     if not tenant.remotes.reachable:
         return []
     async with tenant.database.read() as tx:
         membership = await membership_of(tx, room_id, user_id)
         known = await remote_room(tx, room_id)
-        others = await other_servers_in(tx, room_id, MAX_CANDIDATES)
+        others = [] if named else await other_servers_in(tx, room_id, MAX_CANDIDATES)
     more: list[str] = []
     if membership is not None and membership.membership == "invite":
         more.append(membership.sender.partition(":")[2])
     if known is not None:
         more.append(known.server)
-    return candidates(tenant, via, more, others)
+    return candidates(tenant, named, more, others)

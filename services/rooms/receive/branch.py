@@ -15,6 +15,7 @@ from services.tenant import Tenant
 from storage.database import Tx
 from storage.events import Standing, StoredEvent, events_by_id
 from storage.journal import Row
+from storage.servers.inbound import is_behind
 from storage.state import Snapshot, snapshots
 from storage.state_branches import keys_that_may_differ
 
@@ -59,10 +60,13 @@ async def branch_of(
     """How the event changes the head. The head must be committed: the database is asked. Raises StateUnknown."""
     passed = await _passed(tenant, event, prev)
     others = tuple(known for known in head.extremities if known not in passed)
-    state, stored = await _state_of_head(tenant, head, event, after, others)
+    async with tenant.database.read() as tx:
+        is_end = not others or not await is_behind(tx, event.room_id, event.event_id)
+    state, stored = await _state_of_head(tenant, head, event, after if is_end else None, others)
     async with tenant.database.read() as tx:
         changes = await events_of(tx, await differences(tx, head.snapshot, state), event)
-    return Branch(after.snapshot, replaced, stored, changes, (*others, event.event_id))
+    extremities = (*others, event.event_id) if is_end else others
+    return Branch(after.snapshot, replaced, stored, changes, extremities)
 
 
 async def _passed(tenant: Tenant, event: Event, prev: Collection[StoredEvent]) -> set[EventID]:
@@ -80,20 +84,23 @@ async def _passed(tenant: Tenant, event: Event, prev: Collection[StoredEvent]) -
 
 
 async def _state_of_head(
-    tenant: Tenant, head: Head, event: Event, after: Stored, others: Sequence[EventID]
+    tenant: Tenant, head: Head, event: Event, after: Stored | None, others: Sequence[EventID]
 ) -> tuple[StateBefore, Snapshot | None]:
-    """The state of all extremities together, and its snapshot where it has one."""
-    if not others:
+    """The state of all extremities together, and its snapshot where it has one. `after` is that of the event, if it is one."""
+    if after is not None and not others:
         return after.state, after.snapshot
     async with tenant.database.read() as tx:
         found = await events_by_id(tx, others)
         numbers = {stored.snapshot for stored in found.values() if stored.snapshot is not None}
         bases = await snapshots(tx, numbers)
     states = [StateBefore(bases[number]) for number in sorted(numbers)]
-    fresh = (event,) if event.is_state else ()
-    state = await merged(tenant, head.room_version, [*states, after.state], fresh)
-    if state == after.state:
-        return state, after.snapshot
+    if after is None:
+        state = await merged(tenant, head.room_version, states)
+    else:
+        fresh = (event,) if event.is_state else ()
+        state = await merged(tenant, head.room_version, [*states, after.state], fresh)
+        if state == after.state:
+            return state, after.snapshot
     return state, None if state.changes else state.base
 
 

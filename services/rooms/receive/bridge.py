@@ -38,9 +38,12 @@ class NoBridge(Exception):
 async def bridge(
     tenant: Tenant, server: ServerName, version: RoomVersion, room_id: RoomID, event_id: EventID
 ) -> None:
-    """The event is here, with the state after it. Raises NoBridge or RemoteFailed."""
+    """The event is here, with the state after it. Raises NoBridge or RemoteFailed.
+
+    The state is asked for first: with it comes what the event rests on, however far that goes back.
+    """
+    state = await told_state(tenant, server, version, room_id, event_id)
     stored = await _event(tenant, server, version, room_id, event_id)
-    state = await told_state(tenant, server, stored.event)
     place = Place(stored.standing)
     if stored.standing is not Standing.REJECTED:
         reason = _refusal(stored.event, state)
@@ -68,15 +71,16 @@ async def _event(
     return stored
 
 
-async def told_state(tenant: Tenant, server: ServerName, event: Event) -> dict[StateKey, Event]:
+async def told_state(
+    tenant: Tenant, server: ServerName, version: RoomVersion, room_id: RoomID, event_id: EventID
+) -> dict[StateKey, Event]:
     """The state before the event, as the server tells it, without what was rejected. Raises NoBridge or RemoteFailed."""
-    room_id, version = event.room_id, event.version
-    told = await tenant.remotes.state_ids(server, room_id, event.event_id)
+    told = await tenant.remotes.state_ids(server, room_id, event_id)
     if len(told.pdu_ids) + len(told.auth_chain_ids) > MAX_STATE:
         raise NoBridge(f"{server} tells a state of too many events")
     wanted = await unknown(tenant, {*told.pdu_ids, *told.auth_chain_ids})
     if len(wanted) > MAX_SINGLE:
-        whole = await tenant.remotes.state(server, room_id, event.event_id)
+        whole = await tenant.remotes.state(server, room_id, event_id)
         await keep_outliers(tenant, version, room_id, [*whole.auth_chain, *whole.pdus])
     elif wanted:
         await store_outliers(tenant, await fetched_events(tenant, server, version, room_id, wanted))
@@ -84,7 +88,7 @@ async def told_state(tenant: Tenant, server: ServerName, event: Event) -> dict[S
         found = await events_by_id(tx, told.pdu_ids)
     if len(found) < len(set(told.pdu_ids)):
         raise NoBridge(
-            f"{len(set(told.pdu_ids)) - len(found)} events of the state before {event.event_id} are missing"
+            f"{len(set(told.pdu_ids)) - len(found)} events of the state before {event_id} are missing"
         )
     state: dict[StateKey, Event] = {}
     for stored in found.values():

@@ -25,7 +25,7 @@ from services.tenant import Tenant
 
 PATIENCE = 60.0  # seconds, for all that one event makes us ask for
 MAX_BETWEEN = 20  # events between what we have and what has come
-_ROUNDS = 3
+_ROUNDS = 4
 _EARLIEST = 20
 
 
@@ -53,12 +53,13 @@ async def receive_with_what_it_needs(
 
 
 async def _fetch(tenant: Tenant, event: Event, origin: ServerName, missing: Missing, asked: bool) -> None:
-    if missing.auth:
-        await fetch_auth_events(tenant, origin, event)
+    # What is between us and the event, or the state beyond the gap, mostly brings what the event rests on.
     if missing.prev and not asked:
         await _receive_between(tenant, event, origin)
     elif missing.prev:
         await _bridge(tenant, event, origin, missing.prev)
+    else:
+        await fetch_auth_events(tenant, origin, event)
 
 
 async def _receive_between(tenant: Tenant, event: Event, origin: ServerName) -> None:

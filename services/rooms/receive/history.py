@@ -111,7 +111,7 @@ async def _state_before(
         return await state_before(tenant, event.version, event.prev_events), False
     if not may_ask:
         raise NoBridge("the server has been asked for enough states")
-    state = await told_state(tenant, server, event)
+    state = await told_state(tenant, server, event.version, event.room_id, event.event_id)
     snapshot, rows = await snapshot_of(tenant, event.room_id, state)
     if rows:
         await tenant.journal.append(Change(tuple(rows), size=512 * len(rows)))
@@ -207,7 +207,7 @@ async def _shown(
         *stored.rows,
         *_edges(event, found),
         *redaction_rows(event, carried),
-        *relation_rows(shown, False),
+        *relation_rows(shown, False, position),
     ]
     if redaction is not None:
         rows.append(Row(REDACTION_APPLIED, (redaction.event.event_id,)))

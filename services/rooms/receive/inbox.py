@@ -9,9 +9,10 @@ an event is placed only once, however often it is tried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import asyncpg
 import orjson
@@ -24,12 +25,16 @@ from protocol.json import canonical_lenient
 from protocol.matrix_error import MatrixError
 from protocol.room_versions import version_named
 from services.observations import BackgroundFailure
+from services.rooms.append import committed
 from services.rooms.head import UnknownRoom
 from services.rooms.membership.whole import until_whole
 from services.rooms.policy import received_under_policy
 from services.rooms.receive.gaps import receive_with_what_it_needs
 from services.rooms.receive.observations import EventRefused
+from services.rooms.receive.place import Committing, Missing, begin_to_receive
+from services.rooms.receive_state import StateUnknown
 from services.tenant import Tenant
+from storage.journal import Stale
 from storage.servers.inbound import (
     InboundPdu,
     forget_pdus,
@@ -46,41 +51,69 @@ _LEFT_BEHIND = 120_000  # ms after which somebody else takes up what has not bee
 _REMEMBERED = 3 * 24 * 3_600_000  # ms: how long answers to transactions are kept
 
 
-async def take_over(tenant: Tenant, origin: ServerName, events: Sequence[Event]) -> None:
-    """Returns when the events are in their rooms, or will be: whatever happens then, the origin need not send them again.
+# What may be over in a moment: the origin, or we, are to try again. Whatever else goes wrong goes wrong again.
+_PASSING = (MatrixError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
-    The events have been checked as far as that goes without their rooms. Raises what keeps us from doing so.
+
+async def take_over(tenant: Tenant, origin: ServerName, events: Sequence[Event]) -> set[Event]:
+    """Those of the events that could not be placed through a fault of ours, and never will. The others are in their rooms, or
+    will be: whatever happens then, the origin need not send them again.
+
+    The events have been checked as far as that goes without their rooms. Raises what makes it right to send them again.
     """
     now = [event for event in events if tenant.inbound.length(event.room_id) < MAX_WAITING]
     jobs = {event: _put(tenant, origin, event) for event in now}
     if jobs:
         await asyncio.wait(jobs.values(), timeout=QUICK)
     later = [event for event in events if event not in jobs or not jobs[event].done()]
-    for done in jobs.values():
-        if done.done() and not done.cancelled() and (error := done.exception()) is not None:
+    failed = {event: error for event, done in jobs.items() if (error := _failure(done)) is not None}
+    for event, error in failed.items():
+        if isinstance(error, _PASSING):
             raise error
+        tenant.observe(BackgroundFailure(f"placing {event.event_id}", error))
     if later:
         await _keep(tenant, origin, later)
         for event in later:
             if event in jobs:
                 jobs[event].add_done_callback(partial(_finished, tenant, event))
+    return set(failed)
+
+
+def _failure(done: asyncio.Future[None]) -> BaseException | None:
+    return done.exception() if done.done() and not done.cancelled() else None
 
 
 def _put(tenant: Tenant, origin: ServerName, event: Event) -> asyncio.Future[None]:
     return tenant.inbound.put(event.room_id, event.event_id, partial(_receive, tenant, origin, event))
 
 
-async def _receive(tenant: Tenant, origin: ServerName, event: Event) -> None:
-    """Places the event, or drops it for good; raises where it is to be tried again."""
+async def _receive(tenant: Tenant, origin: ServerName, event: Event) -> Coroutine[Any, Any, None] | None:
+    """Places the event, or drops it for good; raises where it is to be tried again. The commit is left to be waited for."""
     try:
         await until_whole(tenant, event.room_id)
         signed = await received_under_policy(tenant, event)
         refusal = "the room's policy server has not signed it" if signed is None else None
-        await receive_with_what_it_needs(tenant, signed or event, origin, refusal)
+        event = signed or event
+        try:
+            _, done = await begin_to_receive(tenant, event, origin, refusal)
+        except (Missing, StateUnknown):
+            await receive_with_what_it_needs(tenant, event, origin, refusal)
+            return None
     except UnknownRoom:
         tenant.observe(
             EventRefused(event.room_id, event.event_id, origin, "dropped", "we are not in the room")
         )
+        return None
+    return _committed(tenant, origin, event, refusal, done) if done is not None else None
+
+
+async def _committed(
+    tenant: Tenant, origin: ServerName, event: Event, refusal: str | None, done: Committing
+) -> None:
+    try:
+        await committed(done)
+    except Stale:  # somebody else was faster
+        await receive_with_what_it_needs(tenant, event, origin, refusal)
 
 
 async def _keep(tenant: Tenant, origin: ServerName, events: Sequence[Event]) -> None:
@@ -96,10 +129,10 @@ def _finished(tenant: Tenant, event: Event, done: asyncio.Future[None]) -> None:
     if done.cancelled():
         return
     error = done.exception()
+    if isinstance(error, _PASSING):
+        return
     if error is not None:
         tenant.observe(BackgroundFailure(f"placing {event.event_id}", error))
-        if isinstance(error, MatrixError | asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
-            return
     tenant.inbound.put(event.room_id, f"forget {event.event_id}", partial(_forget, tenant, event))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from protocol.auth.needed import state_needed_for
 from protocol.auth.rules import check_auth, check_auth_events
@@ -25,7 +26,7 @@ from services.rooms.receive.branch import Stored, branch_of, state_after, stored
 from services.rooms.receive.lookup import Missing, Surroundings, has_place, surroundings
 from services.rooms.receive.observations import EventRefused
 from services.rooms.receive.redactions import redaction_of
-from services.rooms.receive_state import StateBefore, state_before, state_ids_in
+from services.rooms.receive_state import StateBefore, merged, state_before, state_ids_in
 from services.rooms.state_step import ids_of
 from services.tenant import Tenant
 from storage import topics
@@ -34,7 +35,9 @@ from storage.events import SHOW_HELD_BACK, Standing, StoredEvent, events_by_id
 from storage.journal import Change, Row, Stale
 from storage.servers.inbound import APPEND_BACKWARD_EXTREMITY, CLOSE_BACKWARD_EXTREMITIES, REDACTION_APPLIED
 
-__all__ = ["Missing", "Placed", "receive_event"]
+__all__ = ["Missing", "Placed", "begin_to_receive", "receive_event"]
+
+Committing: TypeAlias = "asyncio.Future[list[int]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +68,27 @@ async def receive_event(
     """
     for _ in range(ATTEMPTS):
         try:
-            placed = await _receive(tenant, event, refusal)
+            placed, done = await begin_to_receive(tenant, event, origin, refusal)
+            if done is not None:
+                await committed(done)
         except Stale:
             continue
-        if placed.reason:
-            how = placed.standing.name.lower().replace("_", "-")
-            tenant.observe(EventRefused(event.room_id, event.event_id, origin, how, placed.reason))
         return placed
     raise Unknown("The room is too busy: try again", status=503)
 
 
-async def _receive(tenant: Tenant, event: Event, refusal: str | None) -> Placed:
+async def begin_to_receive(
+    tenant: Tenant, event: Event, origin: ServerName, refusal: str | None = None
+) -> tuple[Placed, Committing | None]:
+    """As `receive_event`, without waiting: the place is the event's once the commit is there (None: it had one before).
+
+    Events that follow on it may be received meanwhile. Raises Missing, and UnknownRoom; the commit may be Stale.
+    """
     async with tenant.heads.locked(event.room_id) as head:
         around = await surroundings(tenant, head, event)
         known = around.known
         if known is not None and has_place(known):
-            return Placed(known.standing)
+            return Placed(known.standing), None
         if around.follows_on_head:
             case = _Case(event, around, StateBefore(head.snapshot), around.state)
         else:
@@ -88,17 +96,14 @@ async def _receive(tenant: Tenant, event: Event, refusal: str | None) -> Placed:
             case = _Case(event, around, before, await _state(tenant, event, before))
         reason = _rejection(head, case)
         if reason is not None:
-            placed, done = (
-                Placed(Standing.REJECTED, reason),
-                await _put_aside(tenant, case, Standing.REJECTED, reason),
-            )
-        elif (reason := _soft_failure(case, refusal)) is not None:
-            done = await _put_aside(tenant, case, Standing.SOFT_FAILED, reason)
+            placed = Placed(Standing.REJECTED, reason)
+        elif (reason := await _soft_failure(tenant, head, case, refusal)) is not None:
             placed = Placed(Standing.SOFT_FAILED, reason)
         else:
-            placed, done = Placed(Standing.TIMELINE), await _append(tenant, head, case)
-    await committed(done)
-    return placed
+            return Placed(Standing.TIMELINE), await _append(tenant, head, case)
+        how = placed.standing.name.lower().replace("_", "-")
+        tenant.observe(EventRefused(event.room_id, event.event_id, origin, how, reason))
+        return placed, await _put_aside(tenant, head, case, placed)
 
 
 async def _state(tenant: Tenant, event: Event, before: StateBefore) -> dict[StateKey, Event]:
@@ -132,34 +137,46 @@ def _rejection(head: Head, case: _Case) -> str | None:
     return None
 
 
-def _soft_failure(case: _Case, refusal: str | None) -> str | None:
-    """Why nobody is to see the event, though it is not rejected; None for most."""
+async def _soft_failure(tenant: Tenant, head: Head, case: _Case, refusal: str | None) -> str | None:
+    """Why nobody is to see the event, though it is not rejected; None for most.
+
+    The state now is that of the extremities together, and of what the event follows on: who joined beyond a gap is there.
+    """
+    event = case.event
     if refusal is not None or case.around.follows_on_head:
         return refusal
     try:
-        check_auth(case.event.version, case.event, case.around.state)
-    except Rejected as error:
-        return f"by the state now: {error}"
+        check_auth(event.version, event, case.around.state)
+    except Rejected:
+        now = await merged(tenant, head.room_version, [StateBefore(head.snapshot), case.before])
+        try:
+            check_auth(event.version, event, await _state(tenant, event, now))
+        except Rejected as error:
+            return f"by the state now: {error}"
     return None
 
 
-async def _put_aside(
-    tenant: Tenant, case: _Case, standing: Standing, reason: str
-) -> asyncio.Future[list[int]]:
+async def _put_aside(tenant: Tenant, head: Head, case: _Case, placed: Placed) -> Committing:
     """The event is stored, but is no extremity, and nobody is told."""
     event = case.event
     stored: Stored
-    if standing is Standing.REJECTED:
+    if placed.standing is Standing.REJECTED:
         stored = await stored_before(tenant, event, case.before)
     else:
         stored = await state_after(tenant, event, case.before)
     encoded = canonical_lenient(event.json)
-    place = Place(standing, stored.snapshot.snapshot, replaced=case.state.get(event.key), rejection=reason)
+    place = Place(
+        placed.standing,
+        stored.snapshot.snapshot,
+        replaced=case.state.get(event.key),
+        rejection=placed.reason,
+    )
     rows = [*stored.rows, placed_row(event, place, encoded), *auth_chain_rows((event,)), *_edges(case)]
-    return commit(tenant, [Change(tuple(rows), size=len(encoded) + 512)])
+    # With the head, though it does not move: what follows on the event waits for this.
+    return commit(tenant, [Change(tuple(rows), size=len(encoded) + 512)], head)
 
 
-async def _append(tenant: Tenant, head: Head, case: _Case) -> asyncio.Future[list[int]]:
+async def _append(tenant: Tenant, head: Head, case: _Case) -> Committing:
     redaction = redaction_of(head, case.event, case.around.redactions)
     event = redact_event(case.event) if redaction is not None else case.event
     rows = _edges(case)
@@ -187,7 +204,7 @@ def _edges(case: _Case) -> list[Row]:
         for prev in case.around.prev
         if prev.standing is Standing.OUTLIER
     ]
-    if case.around.known is not None:
+    if case.around.known is not None or not case.around.follows_on_head:
         rows.append(Row(CLOSE_BACKWARD_EXTREMITIES, (event.room_id, [event.event_id])))
     return rows
 

@@ -19,6 +19,7 @@ from storage import topics
 from storage.events import events_by_id
 from storage.journal import Row, Stale
 from storage.rooms import APPEND_STATE_DELTA
+from storage.servers.handshakes import residence
 from storage.servers.inbound import APPEND_BACKWARD_EXTREMITY
 from storage.servers.partial_rooms import MARK_PARTIAL
 from storage.state import EMPTY, state_ids_at
@@ -30,6 +31,10 @@ class Partial:
 
     server: ServerName
     servers: tuple[ServerName, ...]
+
+
+class Entered(Exception):
+    """A user of ours is in the room: its state here is not to be replaced by what another server shows."""
 
 
 async def place_room(
@@ -44,7 +49,7 @@ async def place_room(
     """The room is here, with this state and our join as its only event so far; also one that we were in before.
 
     All events have been checked, and are allowed (protocol/entered_room.py). `auth_chain` is what they rest on beside
-    the state.
+    the state. Raises Entered where another process has entered the room meanwhile.
     """
     everything = {event.event_id: event for event in (create, *auth_chain, *state)}
     await write_outliers(tenant, [(event, None) for event in in_auth_order(everything.values())])
@@ -54,6 +59,7 @@ async def place_room(
         try:
             await _place(tenant, version, after, join, replaced, partial)
         except Stale:
+            await _check_nobody_is_in(tenant, join)
             continue
         return
     raise Unknown("The room is too busy: try again", status=503)
@@ -74,12 +80,20 @@ async def _place(
         async with tenant.heads.locked(join.room_id) as head:
             if head.pending is not None and not head.pending.done():
                 await asyncio.wait([head.pending])
+            await _check_nobody_is_in(tenant, join)
             done = await _enter(tenant, head, after, join, replaced, more)
         await committed(done)
     except UnknownRoom:
         head = Head(join.room_id, version)
         await committed(await _enter(tenant, head, after, join, replaced, more))
         tenant.heads.adopt(head)
+
+
+async def _check_nobody_is_in(tenant: Tenant, join: Event) -> None:
+    async with tenant.database.read() as tx:
+        here = await residence(tx, join.room_id)
+    if here.is_resident:
+        raise Entered
 
 
 async def _enter(

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-Job = Callable[[], Coroutine[Any, Any, None]]
+Job = Callable[[], Coroutine[Any, Any, Coroutine[Any, Any, None] | None]]
+"""What is to be done in the room's turn; it may return what is left to be done beside the next job."""
 
 
 class RoomQueues:
@@ -33,9 +34,7 @@ class RoomQueues:
             queue.append((name, job, done))
             return done
         self._waiting[room_id] = deque([(name, job, done)])
-        worker = asyncio.create_task(self._work(room_id), name=f"events for {room_id}")
-        self._workers.add(worker)
-        worker.add_done_callback(self._workers.discard)
+        self._start(self._work(room_id))
         return done
 
     def length(self, room_id: str) -> int:
@@ -54,19 +53,43 @@ class RoomQueues:
         try:
             while queue:
                 name, job, done = queue.popleft()
+                rest = None
                 try:
-                    await job()
-                except Exception as error:  # noqa: BLE001  # whoever waits for the job is told
+                    rest = await job()
+                except Exception as error:  # noqa: BLE001 - whoever waits for the job is told
                     if not done.done():
                         done.set_exception(error)
                 else:
-                    if not done.done():
+                    if rest is None and not done.done():
                         done.set_result(None)
                 finally:
-                    self._named.pop((room_id, name), None)
-                    done.cancel()  # where the worker was stopped
+                    if rest is None:
+                        self._named.pop((room_id, name), None)
+                        done.cancel()  # where the worker was stopped
+                if rest is not None:
+                    self._start(self._finish(room_id, name, rest, done))
         finally:
             del self._waiting[room_id]
             for name, _, done in queue:
                 self._named.pop((room_id, name), None)
                 done.cancel()
+
+    async def _finish(
+        self, room_id: str, name: str, rest: Coroutine[Any, Any, None], done: asyncio.Future[None]
+    ) -> None:
+        try:
+            await rest
+        except Exception as error:  # noqa: BLE001 - whoever waits for the job is told
+            if not done.done():
+                done.set_exception(error)
+        else:
+            if not done.done():
+                done.set_result(None)
+        finally:
+            self._named.pop((room_id, name), None)
+            done.cancel()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)

@@ -19,6 +19,8 @@ from services.tenant import Tenant
 from storage.servers.handshakes import remote_room
 from storage.servers.inbound import OpenRoom, keep_response, open_rooms, response_to
 
+_FAULT = "this server failed to place the event"
+
 Outcomes = dict[str, str | None]
 """Event ID -> why it was refused, or None."""
 
@@ -45,26 +47,29 @@ async def receive_pdus(tenant: Tenant, origin: ServerName, pdus: Sequence[object
         rooms = await open_rooms(tx, named.keys())
     outcomes: Outcomes = {}
     taken: list[Event] = []
-    for version, some in _by_version(named, rooms).items():
+    for version, some in _by_version(named, rooms):
         events = await _checked(tenant, origin, version, some, outcomes)
         for event in events:
-            if _admits(rooms[event.room_id], origin):
+            room = rooms.get(event.room_id)
+            if room is None:  # a create event, whose room is not the one that it names
+                outcomes[event.event_id] = "we are not in this room"
+            elif _admits(room, origin):
                 taken.append(event)
             else:
                 outcomes[event.event_id] = "your server is shut out of this room"
     for room_id in named.keys() - rooms.keys():
         outcomes |= await _outside(tenant, origin, room_id, named[room_id])
-    await take_over(tenant, origin, taken)
-    return outcomes | dict.fromkeys(event.event_id for event in taken)
+    failed = await take_over(tenant, origin, taken)
+    return outcomes | {event.event_id: _FAULT if event in failed else None for event in taken}
 
 
 def _by_version(
     named: Mapping[str, Iterable[JsonObject]], rooms: Mapping[str, OpenRoom]
-) -> dict[RoomVersion, list[JsonObject]]:
+) -> list[tuple[RoomVersion, list[JsonObject]]]:
     grouped: dict[str, list[JsonObject]] = {}
     for room_id, room in rooms.items():
         grouped.setdefault(room.room_version, []).extend(named[room_id])
-    return {version_named(version): pdus for version, pdus in grouped.items()}
+    return [(version_named(version), pdus) for version, pdus in grouped.items()]
 
 
 def _admits(room: OpenRoom, origin: ServerName) -> bool:

@@ -9,6 +9,7 @@ from orjson import Fragment
 from protocol.events import StateKey
 from protocol.ids import EventID, RoomID, ServerName
 from protocol.matrix_error import NotFound
+from services.rooms.membership.whole import until_whole
 from services.rooms.serving.access import room_for_server
 from services.rooms.serving.auth_chain import auth_chain_ids
 from services.tenant import Tenant
@@ -17,6 +18,7 @@ from storage.events import Standing, StoredEvent, event_by_id, events_by_id
 from storage.servers.serving import pdus
 from storage.state import state_ids_at
 
+_PATIENCE = 10.0  # seconds
 _NOT_FOUND = "There is no such event in this room, or its state is not known here"
 
 
@@ -39,7 +41,10 @@ class ServedState:
 async def state_ids_for_server(
     tenant: Tenant, server: ServerName, room_id: RoomID, event_id: EventID
 ) -> ServedStateIds:
-    """The state before the event; raises Forbidden where the server may not ask, NotFound for events without a state."""
+    """The state before the event. Raises Forbidden where the server may not ask, NotFound for events without a state,
+    Unknown (503) where we do not know the room's members yet.
+    """
+    await _admitted(tenant, server, room_id)
     async with tenant.database.snapshot() as tx:
         return await _state_ids(tx, server, room_id, event_id)
 
@@ -48,6 +53,7 @@ async def state_for_server(
     tenant: Tenant, server: ServerName, room_id: RoomID, event_id: EventID
 ) -> ServedState:
     """The same with the events; raises the same."""
+    await _admitted(tenant, server, room_id)
     async with tenant.database.snapshot() as tx:
         ids = await _state_ids(tx, server, room_id, event_id)
         found = await pdus(tx, {*ids.state, *ids.chain})
@@ -87,6 +93,13 @@ async def state_ids_before(tx: Tx, stored: StoredEvent) -> dict[StateKey, EventI
         if stored.replaces_state is not None:
             state[event.key] = stored.replaces_state
     return state
+
+
+async def _admitted(tenant: Tenant, server: ServerName, room_id: RoomID) -> None:
+    """Who may ask waits a little where the state is only known in part."""
+    async with tenant.database.read() as tx:
+        await room_for_server(tx, room_id, server)
+    await until_whole(tenant, room_id, _PATIENCE)
 
 
 async def _state_ids(tx: Tx, server: ServerName, room_id: RoomID, event_id: EventID) -> ServedStateIds:

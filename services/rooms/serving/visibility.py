@@ -10,10 +10,12 @@ import orjson
 from protocol.events import HISTORY_VISIBILITY, MEMBER, StateKey
 from protocol.ids import RoomID, ServerName, server_of
 from protocol.json import JsonObject
+from protocol.matrix_error import Unknown
 from protocol.redaction import redact
 from protocol.visibility import may_see
 from storage.database import Tx
 from storage.events import StoredEvent
+from storage.servers.partial_rooms import is_partial
 from storage.servers.serving import erased_among, member_events_at, users_of_server
 from storage.state import state_ids_of_keys
 from storage.state_reading import state_events
@@ -39,12 +41,18 @@ async def shown_to_server(
 async def hidden_from_server(
     tx: Tx, room_id: RoomID, server: ServerName, is_in_room: bool, events: Sequence[StoredEvent]
 ) -> frozenset[str]:
-    """The IDs of those of the room's events that no user of the server may see, in a few queries however many."""
+    """The IDs of those of the room's events that no user of the server may see, in a few queries however many.
+
+    Raises Unknown (503) where that depends on members whom we do not know yet.
+    """
     hidden = await _of_erased(tx, server, events)
     rules = await _rules(tx, events)
     asked = [stored for stored in events if not _is_open(rules[stored.event.event_id], is_in_room)]
     if not asked:
         return hidden
+    if await is_partial(tx, room_id):
+        # What is redacted now would stay so at the other server.
+        raise Unknown("The members of this room are still being fetched", status=503)
     users = await users_of_server(tx, room_id, server)
     members = await _memberships(tx, asked, users)
     return hidden | {

@@ -1,0 +1,3 @@
+"""What every test of the federation can ask for."""
+
+from tests.federation.peer import make_peer as make_peer

@@ -1,0 +1,180 @@
+"""Events that follow on what the homeserver does not have."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.events import Standing
+from tests.client_api.stored import state_of
+from tests.federation.scene import Scene, set_the_scene
+from tests.federation.telling import FEDERATION, Teller
+from tests.fixtures.federation import MakeFederated, MakeLying
+
+VERSIONS = pytest.mark.parametrize("version", ["1", "10", "12"])
+
+
+async def backward_extremities(scene: Scene) -> set[str]:
+    """The ends of the room's history."""
+    async with scene.one.tenant.database.read() as tx:
+        rows = await tx.fetch("SELECT event_id FROM backward_extremities WHERE room_id = $1", scene.room_id)
+    return {row["event_id"] for row in rows}
+
+
+@VERSIONS
+async def test_the_events_between_are_fetched(
+    make_federated: MakeFederated, make_lying: MakeLying, version: str
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying, version)
+    teller = Teller(scene)
+    since = (await scene.alice.sync())["next_batch"]
+    events, view = [], scene.view
+    for _ in range(4):
+        events.append(scene.says(view))
+        view = teller.knows(view, events[-1])
+    teller.between(events[2], events[0], events[1])
+    assert await scene.sends(events[3]) == {events[3].event_id: {}}
+    assert await scene.timeline(since) == [event.event_id for event in events]
+    assert await backward_extremities(scene) == set()
+
+
+@VERSIONS
+async def test_beyond_a_gap_the_state_is_asked_for(
+    make_federated: MakeFederated, make_lying: MakeLying, version: str
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying, version)
+    teller = Teller(scene)
+    since = (await scene.alice.sync())["next_batch"]
+    mallory = scene.stranger.user("mallory")
+    join = scene.stranger.joins(scene.view, mallory)
+    view = teller.knows(scene.view, join)
+    for _ in range(30):
+        view = teller.knows(view, scene.says(view))
+    gap = view.latest[0]
+    last = scene.stranger.says(view, mallory)
+    teller.knows(view, last)
+    teller.between()
+    assert await scene.sends(last) == {last.event_id: {}}
+    assert await scene.timeline(since) == [last.event_id]
+    assert await backward_extremities(scene) == {gap.event_id}
+    # Mallory's join lies in the gap: the state has it all the same.
+    assert (await state_of(scene.one, scene.room_id))["m.room.member", mallory]["membership"] == "join"
+    assert await scene.standing(join) == Standing.OUTLIER
+    news = (await scene.alice.sync(since=since))["rooms"]["join"][scene.room_id]
+    assert mallory in [event.get("state_key") for event in news["state"]["events"]]
+
+
+async def test_a_lie_about_the_state_gains_nothing(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller = Teller(scene)
+    grab = scene.says(scene.view, "m.room.power_levels", {"users": {scene.eve: 100}}, "")
+    crowned = teller.knows(scene.view, grab)
+    view = teller.knows(crowned, scene.says(crowned))
+    topic = scene.says(view, "m.room.topic", {"topic": "mine"}, "")
+    teller.knows(view, topic)
+    teller.between()
+    before = await state_of(scene.one, scene.room_id)
+    await scene.sends(topic)
+    assert await state_of(scene.one, scene.room_id) == before
+    assert await scene.standing(grab) == Standing.REJECTED
+    assert await scene.standing(topic) in (None, Standing.REJECTED)
+
+
+async def test_a_state_of_another_room_is_not_believed(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    other = await set_the_scene(make_federated, make_lying)
+    teller = Teller(scene)
+    lost = scene.says(scene.view)
+    view = teller.knows(other.view, lost)
+    teller.events |= {event.event_id: event for event in other.view.state.values()}
+    teller.between()
+    last = scene.says(scene.view.with_event(lost))
+    await scene.sends(last)
+    assert view.latest == [lost]
+    assert await scene.standing(last) is None
+
+
+async def test_auth_events_that_are_missing_are_fetched(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller = Teller(scene)
+    member = scene.says(scene.view, "m.room.member", {"membership": "join", "displayname": "E"}, scene.eve)
+    teller.knows(scene.view, member)
+    named = scene.view.with_event(member)
+    # It follows on what is known, and rests on what is not.
+    event = scene.stranger.says(
+        named, scene.eve, prev_events=scene.view.latest, depth=scene.view.latest[0].depth + 1
+    )
+    teller.knows(scene.view, event)
+    assert await scene.sends(event) == {event.event_id: {}}
+    assert await scene.standing(event) == Standing.TIMELINE
+    assert await scene.standing(member) == Standing.OUTLIER
+    # When the outlier comes by itself it gets its place.
+    assert await scene.sends(member) == {member.event_id: {}}
+    assert await scene.standing(member) == Standing.TIMELINE
+
+
+async def test_what_nobody_has_is_dropped(make_federated: MakeFederated, make_lying: MakeLying) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    lost = scene.says(scene.view)
+    last = scene.says(scene.view.with_event(lost))
+    assert await scene.sends(last) == {last.event_id: {}}
+    assert await scene.standing(last) is None
+    assert scene.liar.times_asked(f"{FEDERATION}/get_missing_events/") == 1
+
+
+async def test_a_gap_may_be_closed_later(make_federated: MakeFederated, make_lying: MakeLying) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller = Teller(scene)
+    lost = scene.says(scene.view)
+    view = teller.knows(scene.view, lost)
+    last = scene.says(view)
+    teller.between()
+    await scene.sends(last)
+    assert await backward_extremities(scene) == {lost.event_id}
+    await scene.sends(lost)
+    assert await backward_extremities(scene) == set()
+    assert await scene.standing(lost) == Standing.TIMELINE
+    assert [event.event_id for event in (await scene.now()).latest] == [last.event_id]
+
+
+JUNK = [
+    {},
+    [],
+    {
+        "events": [None, 5, {}],
+        "pdus": [None, {}],
+        "auth_chain": [{}, "x"],
+        "pdu_ids": ["$a"],
+        "auth_chain_ids": ["$b"],
+    },
+    {"events": "x", "pdus": "x", "auth_chain": 3, "pdu_ids": [5], "auth_chain_ids": {}},
+    (500, {"errcode": "M_UNKNOWN"}),
+    (200, b"not json"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(JUNK)))
+async def test_nonsense_in_answers_does_no_harm(
+    make_federated: MakeFederated, make_lying: MakeLying, number: int
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    for method, endpoint in (
+        ("POST", "get_missing_events"),
+        ("GET", "state_ids"),
+        ("GET", "state"),
+        ("GET", "event"),
+        ("GET", "event_auth"),
+        ("GET", "backfill"),
+    ):
+        scene.liar.on(method, f"{FEDERATION}/{endpoint}/", lambda _: JUNK[number])
+    lost = scene.says(scene.view, "m.room.member", {"membership": "join"}, scene.eve)
+    last = scene.says(scene.view.with_event(lost))
+    good = scene.says(scene.view)
+    await scene.sends(last, good)
+    assert await scene.standing(last) is None
+    assert await scene.standing(good) == Standing.TIMELINE
