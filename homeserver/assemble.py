@@ -88,6 +88,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             appservices=appservices,
             old_keys=old,
         )
+        stack.push_async_callback(tenant.listeners.stop)
         _subscribe(tenant)
         await _hear_of_others(stack, tenant, platform.redis_url is not None)
         yield tenant

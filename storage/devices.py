@@ -60,6 +60,21 @@ async def is_cross_signing_key(tx: Tx, user_id: str, device_id: str) -> bool:
     return await tx.fetchval(_CLAIMED_BY_KEY, user_id, device_id) is True
 
 
+_CONNECTIONS = sql("""
+    SELECT device_id, last_seen_ts, last_seen_ip, user_agent FROM devices WHERE user_id = $1 ORDER BY device_id
+""")
+
+
+async def connections_of(tx: Tx, user_id: str) -> dict[str, Seen | None]:
+    """Where each device of the user was last heard of; None for those that have not been."""
+    return {
+        row["device_id"]: None
+        if row["last_seen_ts"] is None
+        else Seen(row["last_seen_ts"], row["last_seen_ip"] or "", row["user_agent"] or "")
+        for row in await tx.fetch(_CONNECTIONS, user_id)
+    }
+
+
 _INSERT = sql("""
     INSERT INTO devices (user_id, device_id, display_name, created, last_seen_ts, last_seen_ip, user_agent)
     VALUES ($1, $2, $3, $4, $4, $5, $6) ON CONFLICT DO NOTHING

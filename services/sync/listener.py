@@ -207,7 +207,16 @@ class Listeners:
         self._rooms: dict[str, set[Listener]] = {}
         self._looking: set[asyncio.Task[None]] = set()
         self._present: set[str] = set()
+        self._stopped = False
         self.shared = Shared()
+
+    async def stop(self) -> None:
+        """Ends what is still being looked up, before the database is closed."""
+        for task in self._looking:
+            task.cancel()
+        if self._looking:
+            await asyncio.wait(self._looking)
+        self._stopped = True
 
     async def of(self, user_id: UserID) -> Listener:
         """The user's listener, registered: what happens from now on will not be missed."""
@@ -280,7 +289,7 @@ class Listeners:
         known = [listener for user_id in users if (listener := self._users.get(user_id)) is not None]
         registered = {listener.user_id for listener in known if listener.rooms is not None}
         self._wake_ephemeral({room_id for listener in known for room_id in listener.rooms or ()}, known)
-        if self._users and users - registered:
+        if self._users and users - registered and not self._stopped:
             task = asyncio.ensure_future(self._look_up_presence(users - registered))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)

@@ -15,13 +15,13 @@ APPEND_DEVICE_LIST_CHANGE = rows(
 )
 
 # 1. The user's own devices, and those of who is in a room with the user now. 2. Whom the user has signed. 3. Who shares
-# a room with the user since then: one of the two has joined it, or it has been encrypted. (With who is there comes the user:
-# other devices of the user learn of what a client of the room will send to.)
+# a room with the user since then: one of the two has joined it, or it has been encrypted. Who comes
+# where others are is told of themselves too: their other devices learn what the others will send to.
 # COMPAT: «who now share an encrypted room» is what the specification asks for; clients and the conformance suite count on
 # being told of other rooms too.
 _CHANGED = sql("""
     WITH mine AS (
-        SELECT m.room_id, m.since > $2 OR EXISTS (
+        SELECT m.room_id, m.since > $2 AS is_joined, m.since > $2 OR EXISTS (
             SELECT FROM state_deltas AS d
             WHERE d.room_id = m.room_id AND d.position > $2 AND d.type = 'm.room.encryption' AND d.state_key = ''
                 AND d.previous IS NULL
@@ -38,7 +38,12 @@ _CHANGED = sql("""
     SELECT target FROM user_signature_changes WHERE signer = $1 AND position > $2 AND position <= $3
     UNION
     SELECT theirs.user_id FROM mine JOIN memberships AS theirs ON theirs.room_id = mine.room_id
-    WHERE mine.is_new AND theirs.membership = 'join'
+    WHERE mine.is_new AND theirs.membership = 'join' AND theirs.user_id <> $1
+    UNION
+    SELECT $1 FROM mine WHERE mine.is_joined AND EXISTS (
+        SELECT FROM memberships AS theirs
+        WHERE theirs.room_id = mine.room_id AND theirs.membership = 'join' AND theirs.user_id <> $1
+    )
     UNION
     SELECT theirs.user_id FROM mine JOIN memberships AS theirs ON theirs.room_id = mine.room_id
     WHERE theirs.membership = 'join' AND theirs.position > $2 AND theirs.since > $2 AND theirs.user_id <> $1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
 
+from protocol.unpadded_base64 import encode_base64
 from tests.client_api.stored import path
 from tests.fixtures.client import Client
 from tests.fixtures.crypto import cross_signing_of, device_keys, one_time_keys
@@ -96,7 +98,7 @@ async def keys(stage: Stage) -> None:
     alice, bob, _ = await stage.meeting()
     await _query_until(bob, alice, set())
     await bob.sync()
-    uploaded = device_keys(alice)
+    uploaded = device_keys(alice, _curve25519(alice))
     one_time = one_time_keys("1", "2")
     await alice.ok("POST", "keys/upload", json={"device_keys": uploaded, "one_time_keys": one_time})
     await _told_of(bob, alice)
@@ -110,13 +112,19 @@ async def keys(stage: Stage) -> None:
     assert claimed == one_time
 
     telephone = await alice.log_in()
-    await telephone.ok("POST", "keys/upload", json={"device_keys": device_keys(telephone)})
+    await telephone.ok(
+        "POST", "keys/upload", json={"device_keys": device_keys(telephone, _curve25519(telephone))}
+    )
     await _query_until(bob, alice, {alice.device_id, telephone.device_id})
     crossed = cross_signing_of(alice).body()
     await alice.ok("POST", "keys/device_signing/upload", json=crossed)
     await _master_key(bob, alice, crossed["master_key"]["keys"])
     await telephone.ok("POST", "logout")
     await _query_until(bob, alice, {alice.device_id})
+
+
+def _curve25519(device: Client) -> str:
+    return encode_base64(sha256(device.device_id.encode()).digest())
 
 
 async def _told_of(who: Client, other: Client) -> None:

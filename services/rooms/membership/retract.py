@@ -15,7 +15,8 @@ async def taken_back(tenant: Tenant, event: Event, origin: ServerName) -> bool:
     """Does the event (its signatures are checked) end an invite or a knock of a user of ours, and was it believed?
 
     Whether the sender may do so cannot be seen from outside the room. It is believed of the server that the invite came
-    from, or that took the knock: that one could as well have invited nobody.
+    from, or that took the knock: that one could as well have invited nobody. An invite is taken back by who made it
+    (COMPAT: as elsewhere).
     """
     user_id = event.state_key
     if user_id is None or event.membership not in ("leave", "ban") or event.sender == user_id:
@@ -33,6 +34,8 @@ async def taken_back(tenant: Tenant, event: Event, origin: ServerName) -> bool:
     if membership is None or membership.membership not in ("invite", "knock") or here.is_resident:
         return False
     if known is None or known.server != origin:
+        return False
+    if membership.membership == "invite" and event.sender != membership.sender:
         return False
     await put_outlier(tenant, event, origin)
     return True

@@ -26,6 +26,7 @@ from services.tenant import Tenant
 PATIENCE = 60.0  # seconds, for all that one event makes us ask for
 MAX_BETWEEN = 20  # events between what we have and what has come
 _ROUNDS = 4
+_REFUSED = 400  # statuses from here on
 _EARLIEST = 20
 
 
@@ -53,24 +54,29 @@ async def receive_with_what_it_needs(
 
 
 async def _fetch(tenant: Tenant, event: Event, origin: ServerName, missing: Missing, asked: bool) -> None:
-    # What is between us and the event, or the state beyond the gap, mostly brings what the event rests on.
+    # What is between us and the event mostly brings what the event rests on.
     if missing.prev and not asked:
-        await _receive_between(tenant, event, origin)
+        await _receive_between(tenant, event, origin, missing.prev)
     elif missing.prev:
-        await _bridge(tenant, event, origin, missing.prev)
+        raise NoBridge(f"{origin} does not tell what it follows on, or nothing that can be placed")
     else:
         await fetch_auth_events(tenant, origin, event)
 
 
-async def _receive_between(tenant: Tenant, event: Event, origin: ServerName) -> None:
-    """Asks for the events before this one, and places them, the oldest first."""
+async def _receive_between(
+    tenant: Tenant, event: Event, origin: ServerName, missing: Collection[EventID]
+) -> None:
+    """Asks for the events before this one, and places them, the oldest first; where that is refused, for the state."""
     async with tenant.heads.locked(event.room_id) as head:
         earliest = head.extremities[-_EARLIEST:]
     try:
         pdus = await tenant.remotes.missing_events(
             origin, event.room_id, earliest, [event.event_id], MAX_BETWEEN, 0
         )
-    except RemoteFailed:
+    except RemoteFailed as failed:
+        if failed.status is None or failed.status < _REFUSED:
+            raise
+        await _bridge(tenant, event, origin, missing)
         return
     checked = await checked_pdus(tenant, event.version, pdus[:MAX_BETWEEN])
     for older in oldest_first(one for one in checked.events if one.room_id == event.room_id):
@@ -85,7 +91,10 @@ async def _receive_older(tenant: Tenant, event: Event, origin: ServerName) -> No
             return
         except Missing as missing:
             try:
-                await _fetch(tenant, event, origin, missing, asked=True)
+                if missing.prev:
+                    await _bridge(tenant, event, origin, missing.prev)
+                else:
+                    await fetch_auth_events(tenant, origin, event)
             except (RemoteFailed, NoBridge):
                 return
 

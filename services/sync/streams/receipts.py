@@ -46,7 +46,7 @@ async def changes(look: Look, whole_rooms: Collection[str]) -> Receipts:
     }
     wanted = look.filter.room.ephemeral
     events = {
-        room_id: _events(rows)
+        room_id: events_of(rows)
         for room_id, rows in by_room.items()
         if wanted.allows_type(RECEIPT) and wanted.allows_room(RoomID(room_id))
     }
@@ -71,7 +71,7 @@ async def _public(tenant: Tenant, place: tuple[str, int], upto: int) -> list[asy
         return await receipt_changes(tx, NOBODY, [place], upto)
 
 
-def _events(rows: Collection[asyncpg.Record]) -> list[Event]:
+def events_of(rows: Collection[asyncpg.Record]) -> list[Event]:
     """One event says one thing of each (event, type, user): where a user has read in a thread and the room, a second does."""
     contents: list[dict[str, dict[str, dict[str, Any]]]] = []
     for row in rows:
