@@ -6,7 +6,19 @@ import argparse
 import asyncio
 import json
 
-from benchmarks import ceilings, disk, fanout, federation, idle, login, resolution, room_size, send, sync
+from benchmarks import (
+    ceilings,
+    disk,
+    fanout,
+    federation,
+    idle,
+    login,
+    resolution,
+    room_size,
+    send,
+    sliding,
+    sync,
+)
 from benchmarks.peers import GENERATOR_CORE, pin, synapse_is_here
 
 BENCHMARKS = {
@@ -15,6 +27,7 @@ BENCHMARKS = {
     "fanout": fanout,
     "idle": idle,
     "sync": sync,
+    "sliding": sliding,
     "login": login,
     "disk": disk,
     "ceilings": ceilings,

@@ -14,19 +14,19 @@ DEFAULT_LIMIT, MAX_LIMIT = 5, 100
 _CHILDREN = "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}"
 
 
-@endpoint("GET", _CHILDREN, auth=Auth.USER, guest=True)
+@endpoint("GET", _CHILDREN, auth=Auth.USER)
 async def get_relating_events(call: ClientCall) -> Json:
     """The events that relate to the event."""
     return await _page(call)
 
 
-@endpoint("GET", _CHILDREN + "/{relType}", auth=Auth.USER, guest=True)
+@endpoint("GET", _CHILDREN + "/{relType}", auth=Auth.USER)
 async def get_relating_events_with_rel_type(call: ClientCall) -> Json:
     """Those that relate to it in one way."""
     return await _page(call)
 
 
-@endpoint("GET", _CHILDREN + "/{relType}/{eventType}", auth=Auth.USER, guest=True)
+@endpoint("GET", _CHILDREN + "/{relType}/{eventType}", auth=Auth.USER)
 async def get_relating_events_with_rel_type_and_event_type(call: ClientCall) -> Json:
     """Those that relate to it in one way, and are of one type."""
     return await _page(call)

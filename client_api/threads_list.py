@@ -4,13 +4,13 @@ from client_api import ClientCall
 from protocol.matrix_error import InvalidParam
 from services.rooms.relations.threads import threads
 from services.sync.token import Token, parse_token
-from web.endpoint import Auth, endpoint
+from web.endpoint import GENERAL, Auth, endpoint
 from web.reply import Json
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
 
-@endpoint("GET", "/_matrix/client/v1/rooms/{roomId}/threads", auth=Auth.USER, guest=True)
+@endpoint("GET", "/_matrix/client/v1/rooms/{roomId}/threads", auth=Auth.USER, limit=GENERAL)
 async def get_thread_roots(call: ClientCall) -> Json:
     """The roots of the threads, those with the newest events first."""
     include = call.query_text("include", "all")

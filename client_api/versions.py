@@ -24,7 +24,9 @@ VERSIONS = (
 )
 """A version comes here when nothing that clients ask for by it is missing; tests/spec/not_yet.txt says what is."""
 
-UNSTABLE_FEATURES: dict[str, bool] = {}
+UNSTABLE_FEATURES: dict[str, bool] = {
+    "org.matrix.simplified_msc3575": True,  # sliding sync, MSC4186
+}
 """What is served under an unstable name, for all users."""
 
 

@@ -23,6 +23,7 @@ from homeserver.config_kinds import (
 )
 from homeserver.config_schema import Listed, setting
 from services.settings import (
+    DAY,
     MIB,
     RATE_LIMITS,
     SECOND,
@@ -33,6 +34,7 @@ from services.settings import (
 )
 
 WEB_URL = url("http", "https")
+TURN_URI = url("turn", "turns")
 PORT = whole(0, 65_535)
 PASSWORDS, ACCOUNTS = Passwords(), Accounts()
 
@@ -267,6 +269,19 @@ class PresenceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VoipConfig:
+    """Voice calls."""
+
+    turn_uris: tuple[str, ...] = setting(
+        Listed(TURN_URI), "TURN servers, such as turn:turn.example.org?transport=udp.", ()
+    )
+    turn_shared_secret: str | None = setting(
+        TEXT, "What the TURN servers know as their static-auth-secret.", None, optional=True
+    )
+    turn_lifetime: int = setting(DURATION, "How long credentials for them are good for.", DAY)
+
+
+@dataclass(frozen=True, slots=True)
 class LoggingConfig:
     """What is told on standard error."""
 
@@ -332,6 +347,7 @@ class Config:
     federation: FederationConfig = setting(FederationConfig, "Other servers.")
     media: MediaConfig = setting(MediaConfig, "Uploads.")
     presence: PresenceConfig = setting(PresenceConfig, "Who is online.")
+    voip: VoipConfig = setting(VoipConfig, "Voice calls.")
     appservices: tuple[Path, ...] = setting(
         Listed(PATH), "Registration files of application services (bridges and bots).", ()
     )

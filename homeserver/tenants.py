@@ -19,6 +19,7 @@ from services.settings import (
     RateLimits,
     Registration,
     Settings,
+    Voip,
 )
 
 MAX_SCHEMA = 63
@@ -106,6 +107,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
         ),
         presence_enabled=config.presence.enabled,
         appservice_files=(*config.appservices, *tenant.appservices),
+        voip=Voip(config.voip.turn_uris, config.voip.turn_shared_secret, config.voip.turn_lifetime),
     )
     key_file = tenant.signing_key or config.data_folder / "keys" / f"{_file_name(name)}.key"
     return TenantPlan(settings, tenant.schema or schema_of(name), key_file)

@@ -86,7 +86,7 @@ def _make_thumbnail(data: bytes, width: int, height: int, method: str, max_pixel
             raise NotAPicture("too many pixels")
         original = max(image.size), min(image.size)
         image.draft("RGB", (max(width, height),) * 2)
-        upright = _upright(image)
+        upright, is_png = _upright(image), image.format == "PNG"
     if (
         original == (max(upright.size), min(upright.size))
         and upright.width <= width
@@ -98,7 +98,7 @@ def _make_thumbnail(data: bytes, width: int, height: int, method: str, max_pixel
     else:
         small = upright
         small.thumbnail((width, height))
-    return _encoded(small)
+    return _encoded(small, is_png)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -111,9 +111,10 @@ def _upright(image: Image.Image) -> Image.Image:
     return image.copy() if turn is None else image.transpose(turn)
 
 
-def _encoded(image: Image.Image) -> Picture:
+def _encoded(image: Image.Image, is_png: bool) -> Picture:
+    """Drawings and screenshots stay sharp, and what is seen through stays so; all else is small."""
     buffer = io.BytesIO()
-    if image.mode in ("RGBA", "LA", "P", "PA") or "transparency" in image.info:
+    if is_png or image.mode in ("RGBA", "LA", "P", "PA") or "transparency" in image.info:
         image.convert("RGBA").save(buffer, "PNG")
         return Picture(buffer.getvalue(), "image/png")
     image.convert("RGB").save(buffer, "JPEG", quality=80)

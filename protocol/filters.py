@@ -213,8 +213,8 @@ def _event_filter(name: str, json: object) -> EventFilter:
 def _limit(name: str, value: object) -> int:
     if type(value) is not int or value < 0:
         raise InvalidFilter(f"{name} must be an integer greater than 0")
-    # COMPAT bots: some ask for 0 events, «must be greater than 0».
-    return min(max(value, 1), MAX_LIMIT)
+    # COMPAT bots: some ask for 0 events, «must be greater than 0», and want none.
+    return min(value, MAX_LIMIT)
 
 
 def _flag(name: str, value: object) -> bool:

@@ -19,22 +19,16 @@ async def report_event(
         if not view.is_joined:  # «The caller must be joined to the room to report it.»
             raise NotFound(NOT_FOUND)
         await visible_event(tx, view, event_id)
-        reason = _storable(reason) if reason is not None else None
         await report_of_event(tx, tenant.clock.now(), requester.user_id, event_id, reason)
 
 
 async def report_room(tenant: Tenant, requester: Requester, room_id: RoomID, reason: str) -> None:
     """Reports a room. Whether there is such a room is not told, and costs the same time."""
     async with tenant.database.transaction() as tx:
-        await report_of_room(tx, tenant.clock.now(), requester.user_id, room_id, _storable(reason))
+        await report_of_room(tx, tenant.clock.now(), requester.user_id, room_id, reason)
 
 
 async def report_user(tenant: Tenant, requester: Requester, user_id: UserID, reason: str) -> None:
     """Reports a user; the same is true."""
     async with tenant.database.transaction() as tx:
-        await report_of_user(tx, tenant.clock.now(), requester.user_id, user_id, _storable(reason))
-
-
-def _storable(text: str) -> str:
-    """The text without what PostgreSQL cannot store."""
-    return text.replace("\0", "")
+        await report_of_user(tx, tenant.clock.now(), requester.user_id, user_id, reason)

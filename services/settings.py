@@ -117,6 +117,15 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Voip:
+    """The TURN servers of voice calls, and the secret that they share with us (the «TURN REST API»)."""
+
+    turn_uris: tuple[str, ...] = ()
+    shared_secret: str | None = None
+    lifetime: int = DAY
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that one tenant's services read of the configuration."""
 
@@ -131,3 +140,4 @@ class Settings:
     federation: Federation = field(default_factory=Federation)
     presence_enabled: bool = True
     appservice_files: tuple[Path, ...] = ()
+    voip: Voip = field(default_factory=Voip)

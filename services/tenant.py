@@ -29,6 +29,7 @@ from services.rooms.tail import Tails
 from services.servers.heard import Heard
 from services.settings import Settings
 from services.sync.listener import Listeners
+from services.sync.sliding.connections import Connections
 from storage.database import Database
 from storage.feed import Feed
 from storage.journal import Journal
@@ -98,6 +99,7 @@ class Tenant:
     appservices: Appservices = field(default_factory=Appservices)
     evaluators: Evaluators = field(default_factory=Evaluators)
     counts: CountsMemory = field(default_factory=CountsMemory)
+    sliding: Connections = field(default_factory=Connections)
     heard: Heard = field(default_factory=Heard)
     stale_lists: StaleLists = field(default_factory=StaleLists)
     entering: Entering = field(default_factory=Entering)

@@ -44,6 +44,10 @@ class Feed:
         """From now on the subscriber is called, in the order of subscription."""
         self._subscribers.append(subscriber)
 
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """It is not called any more."""
+        self._subscribers = [other for other in self._subscribers if other is not subscriber]
+
     async def start(self) -> None:
         """Begins at what is committed now."""
         self.position = await self._committed()

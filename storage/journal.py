@@ -63,7 +63,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class HeadMove:
-    """A room's head, from version `expected` (0: no such room yet) to the next one, which looks like this."""
+    """A room's head, from version `expected` (0: no such room yet) to the next one, which looks like this.
+
+    `based_on` are the forward extremities that it was built on, as text: versions are counted, so that another process may
+    have come to the same number by other events. None: only the version counts.
+    """
 
     room_id: str
     expected: int
@@ -74,6 +78,7 @@ class HeadMove:
     tally: int
     joined: int
     invited: int
+    based_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,18 +252,20 @@ def _fail_all(batch: list[_Group], error: Exception) -> None:
 
 def _chained(batch: list[_Group]) -> list[_Group]:
     """Those groups whose head moves follow on each other; the others are told that they are stale."""
-    versions: dict[str, int] = {}
+    heads: dict[str, tuple[int, str | None]] = {}
     kept = []
     for group in batch:
         moves = [change.head for change in group.changes if change.head is not None]
-        mine = dict(versions)
+        mine = dict(heads)
         for move in moves:
-            if mine.setdefault(move.room_id, move.expected) != move.expected:
+            version, extremities = mine.setdefault(move.room_id, (move.expected, move.based_on))
+            is_same = None in (extremities, move.based_on) or extremities == move.based_on
+            if version != move.expected or not is_same:
                 group.fail(Stale())
                 break
-            mine[move.room_id] = move.expected + 1
+            mine[move.room_id] = (move.expected + 1, move.forward_extremities)
         else:
-            versions = mine
+            heads = mine
             kept.append(group)
     return kept
 
@@ -289,9 +296,11 @@ _MOVE_HEADS = sql("""
     SET version = m.version, depth = m.depth, forward_extremities = m.extremities, snapshot = m.snapshot,
         tally = m.tally, joined = m.joined, invited = m.invited, position = m.position
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-                $8::bigint[], $9::int[], $10::int[], $11::bigint[])
-         AS m (room_id, expected, version, room_version, depth, extremities, snapshot, tally, joined, invited, position)
+                $8::bigint[], $9::int[], $10::int[], $11::bigint[], $12::text[])
+         AS m (room_id, expected, version, room_version, depth, extremities, snapshot, tally, joined, invited, position,
+            based_on)
     WHERE r.room_id = m.room_id AND r.version = m.expected
+        AND (m.based_on IS NULL OR r.forward_extremities = m.based_on)
     RETURNING r.room_id
 """)
 _NEW_HEADS = sql("""
@@ -299,8 +308,9 @@ _NEW_HEADS = sql("""
         (room_id, version, room_version, depth, forward_extremities, snapshot, tally, joined, invited, position)
     SELECT room_id, version, room_version, depth, extremities, snapshot, tally, joined, invited, position
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-                $8::bigint[], $9::int[], $10::int[], $11::bigint[])
-         AS m (room_id, expected, version, room_version, depth, extremities, snapshot, tally, joined, invited, position)
+                $8::bigint[], $9::int[], $10::int[], $11::bigint[], $12::text[])
+         AS m (room_id, expected, version, room_version, depth, extremities, snapshot, tally, joined, invited, position,
+            based_on)
     WHERE m.expected = 0
     ON CONFLICT DO NOTHING
     RETURNING room_id
@@ -309,18 +319,18 @@ _NEW_HEADS = sql("""
 
 async def _move_heads(tx: Tx, changes: list[Change], first: int) -> None:
     """Writes the last head of each room; raises _Refused naming the rooms that another process has moved meanwhile."""
-    expected: dict[str, int] = {}
+    firsts: dict[str, HeadMove] = {}
     ends: dict[str, tuple[HeadMove, int]] = {}
     for position, change in enumerate(changes, first):
         if change.head is not None:
-            expected.setdefault(change.head.room_id, change.head.expected)
+            firsts.setdefault(change.head.room_id, change.head)
             ends[change.head.room_id] = (change.head, position)
     moved: set[str] = set()
     for statement, new in ((_MOVE_HEADS, False), (_NEW_HEADS, True)):
         heads = [
-            _columns(move, expected[move.room_id], position)
+            _columns(move, firsts[move.room_id], position)
             for move, position in ends.values()
-            if (expected[move.room_id] == 0) is new
+            if (firsts[move.room_id].expected == 0) is new
         ]
         if heads:
             moved |= {row["room_id"] for row in await tx.fetch(statement, *zip(*heads, strict=True))}
@@ -328,9 +338,17 @@ async def _move_heads(tx: Tx, changes: list[Change], first: int) -> None:
         raise _Refused(rooms=frozenset(ends.keys() - moved))
 
 
-def _columns(m: HeadMove, expected: int, position: int) -> tuple[object, ...]:
-    head = (m.room_id, expected, m.expected + 1, m.room_version, m.depth, m.forward_extremities, m.snapshot)
-    return (*head, m.tally, m.joined, m.invited, position)
+def _columns(m: HeadMove, first: HeadMove, position: int) -> tuple[object, ...]:
+    head = (
+        m.room_id,
+        first.expected,
+        m.expected + 1,
+        m.room_version,
+        m.depth,
+        m.forward_extremities,
+        m.snapshot,
+    )
+    return (*head, m.tally, m.joined, m.invited, position, first.based_on)
 
 
 async def _write_rows(tx: Tx, changes: list[Change], first: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from protocol.ids import UserID
+from protocol.ids import DeviceID, UserID
 from protocol.matrix_error import Forbidden, NotFound
 from services.requester import Requester
 from services.tenant import Tenant
@@ -19,4 +19,9 @@ async def whois(tenant: Tenant, requester: Requester, user_id: UserID) -> Mappin
     async with tenant.database.read() as tx:
         if await get_account(tx, user_id) is None:
             raise NotFound("There is no such user")
-        return await connections_of(tx, user_id)
+        stored = await connections_of(tx, user_id)
+    # What this process knows and has not written yet is the newest.
+    return {
+        device_id: tenant.logins.seen.get((user_id, DeviceID(device_id)), seen)
+        for device_id, seen in stored.items()
+    }

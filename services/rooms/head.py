@@ -58,6 +58,7 @@ class Head:
     """A room's head, and the state events that were asked for lately. Changed only by services/rooms/append.py."""
 
     __slots__ = (
+        "_moved_to",
         "_state",
         "_unsettled",
         "counted",
@@ -90,6 +91,7 @@ class Head:
         self.counted = 0  # how many keys of the state Heads has counted
         self._state: OrderedDict[StateKey, Event | None] = OrderedDict()
         self._unsettled: dict[StateKey, int] = {}
+        self._moved_to: str | None = None  # the extremities of the last move, or as they were loaded
 
     @classmethod
     def stored(cls, stored: StoredHead, keys: Collection[StateKey]) -> Head:
@@ -99,6 +101,7 @@ class Head:
         head.depth, head.tally, head.position = stored.depth, stored.tally, stored.position
         head.joined, head.invited = stored.joined, stored.invited
         head.extremities = stored.forward_extremities
+        head._moved_to = orjson.dumps(head.extremities).decode()
         head.snapshot = Snapshot(stored.snapshot, stored.layers, stored.sizes)
         for key in keys:
             head._state[key] = stored.state.get(key)
@@ -160,17 +163,19 @@ class Head:
                 spare -= 1
 
     def move(self, expected: int) -> HeadMove:
-        """This head as the journal writes it, in the place of version `expected`."""
+        """This head as the journal writes it, in the place of version `expected`; once a version."""
+        based_on, self._moved_to = self._moved_to, orjson.dumps(self.extremities).decode()
         return HeadMove(
             self.room_id,
             expected,
             self.room_version.id,
             self.depth,
-            orjson.dumps(self.extremities).decode(),
+            self._moved_to,
             self.snapshot.snapshot,
             self.tally,
             self.joined,
             self.invited,
+            based_on,
         )
 
 

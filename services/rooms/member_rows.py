@@ -8,7 +8,7 @@ import orjson
 
 from protocol.errors import InvalidId
 from protocol.events import CREATE, JOIN_RULES, MEMBER, Event, StateKey
-from protocol.ids import server_of
+from protocol.ids import is_user_id, server_of
 from services.rooms.client_event import stripped
 from services.rooms.head import Head
 from services.tenant import Tenant
@@ -46,8 +46,8 @@ async def member_change(
 ) -> MemberChange | None:
     """What the event changes for its target; None for events that are no membership."""
     user_id, membership = event.state_key, event.membership
-    if user_id is None or membership is None:
-        return None
+    if user_id is None or membership is None or not is_user_id(user_id):
+        return None  # the rules let somebody mighty ban what is no user
     before = previous.membership if previous is not None else None
     is_local = _is_local(tenant, user_id)
     shown = None
@@ -88,7 +88,7 @@ async def member_change(
 def member_lost(tenant: Tenant, previous: Event) -> MemberChange | None:
     """What it changes that a membership is not in the state any more, though no event has ended it."""
     user_id, before = previous.state_key, previous.membership
-    if user_id is None or before is None:
+    if user_id is None or before is None or not is_user_id(user_id):
         return None
     is_local = _is_local(tenant, user_id)
     row = Row(

@@ -124,9 +124,7 @@ async def joined_members(tenant: Tenant, requester: Requester, room_id: RoomID) 
         rows = await state_of_type(tx, room_id, MEMBER)
     contents = ((row["state_key"], orjson.loads(row["json"])["content"]) for row in rows)
     return {
-        user_id: _profile(content)
-        for user_id, content in contents
-        if content.get("membership") == "join"
+        user_id: _profile(content) for user_id, content in contents if content.get("membership") == "join"
     }
 
 

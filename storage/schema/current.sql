@@ -630,3 +630,14 @@ CREATE TABLE reports (
     user_id  text,                                         -- who is reported, or who sent the event
     reason   text
 );
+
+-- Everybody who is, or has been, in a room here, as the user directory searches them. It follows the memberships (followers:
+-- user_directory), and is brought up to date by those who search.
+CREATE TABLE user_directory (
+    user_id      text   PRIMARY KEY,
+    position     bigint NOT NULL,                          -- of the membership that it was made from
+    display_name text,
+    avatar_url   text,
+    folded       text   NOT NULL                           -- the user ID and the name, without case and accents
+);
+CREATE INDEX memberships_joined ON memberships (position, room_id, user_id) WHERE membership = 'join';

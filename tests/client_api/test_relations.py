@@ -17,7 +17,11 @@ def _path(room: str, *rest: str) -> str:
 
 
 def _relates(rel_type: str, event: str, **more: Any) -> Json:
-    return {"msgtype": "m.text", "body": "x", "m.relates_to": {"rel_type": rel_type, "event_id": event} | more}
+    return {
+        "msgtype": "m.text",
+        "body": "x",
+        "m.relates_to": {"rel_type": rel_type, "event_id": event} | more,
+    }
 
 
 def _edit(event: str, body: str) -> Json:
@@ -114,7 +118,11 @@ async def test_the_newest_valid_edit_is_bundled(alice: Client, bob: Client) -> N
     await bob.send(room, _edit(said, "not mine to edit"))
     await alice.send(room, _relates("m.replace", said))  # with nothing new
     edit = (await _bundle(bob, room, said))["m.replace"]
-    assert (edit["event_id"], edit["room_id"], edit["content"]["m.new_content"]["body"]) == (first, room, "hallo")
+    assert (edit["event_id"], edit["room_id"], edit["content"]["m.new_content"]["body"]) == (
+        first,
+        room,
+        "hallo",
+    )
     second = await alice.send(room, _edit(said, "hello"))
     assert (await _bundle(bob, room, said))["m.replace"]["event_id"] == second
     await alice.send(room, _edit(second, "an edit has no edits"))
@@ -147,9 +155,7 @@ async def test_threads_and_references_are_bundled(alice: Client, bob: Client) ->
     assert (thread["count"], thread["latest_event"]["event_id"]) == (1, one)
 
 
-async def test_the_ignored_count_nothing(
-    homeserver: Homeserver, alice: Client, bob: Client
-) -> None:
+async def test_the_ignored_count_nothing(homeserver: Homeserver, alice: Client, bob: Client) -> None:
     carol = await homeserver.user("carol")
     room = await _two_in_a_room(alice, bob)
     await carol.join(room)

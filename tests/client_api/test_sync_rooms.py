@@ -286,3 +286,14 @@ async def test_events_say_what_the_reader_was_to_the_room_then(alice: Client, bo
     timeline = _joined(await bob.sync(), room)["timeline"]["events"]
     memberships = {event["event_id"]: event["unsigned"]["membership"] for event in timeline}
     assert (memberships[before], memberships[invited], memberships[joined]) == ("leave", "invite", "join")
+
+
+async def test_who_wants_no_events_gets_the_state_after_them(alice: Client, bob: Client) -> None:
+    room = await alice.create_room(preset="public_chat")
+    await bob.join(room)
+    await bob.sync()
+    topic = await alice.set_state(room, "m.room.topic", {"topic": "new"})
+    for since in ("", bob.next_batch):
+        news = _joined(await bob.sync(since=since, filter=_filter(timeline={"limit": 0})), room)
+        assert (news["timeline"]["events"], news["timeline"]["limited"]) == ([], True)
+        assert topic in _ids(news["state"]["events"])

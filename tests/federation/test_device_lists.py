@@ -301,6 +301,25 @@ async def test_no_copy_outlives_the_last_room_that_is_shared(
     assert listed.queries == asked
 
 
+async def test_of_a_list_that_nobody_asked_for_only_the_change_is_told(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, peer = await make_federated(), await make_peer()
+    listed = Listed(peer)
+    alice, bob = await one.user("alice"), await one.user("bob")
+    room_id = await public_room(alice)
+    await alice.sync()
+    await bob.sync()
+    await peer.joins(one, room_id)
+    await alice.sync_until(lambda reply: changed(reply, listed.user_id))
+
+    await listed.tells(one, "TWO", 20, [10])
+
+    await alice.sync_until(lambda reply: changed(reply, listed.user_id))
+    assert not changed(await bob.sync(), listed.user_id)
+    assert listed.queries == 0
+
+
 async def test_nobody_speaks_for_users_of_others(make_federated: MakeFederated, make_peer: MakePeer) -> None:
     one, peer, liar = await make_federated(), await make_peer(), await make_peer()
     listed = Listed(peer)

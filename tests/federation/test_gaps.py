@@ -178,3 +178,36 @@ async def test_nonsense_in_answers_does_no_harm(
     await scene.sends(last, good)
     assert await scene.standing(last) is None
     assert await scene.standing(good) == Standing.TIMELINE
+
+
+async def test_what_rests_on_a_long_chain_in_the_gap_comes_with_the_state(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller = Teller(scene)
+    scene.liar.on("GET", f"{FEDERATION}/event_auth/", lambda _: (404, {"errcode": "M_UNRECOGNIZED"}))
+    view = scene.view
+    for number in range(12):
+        named = {"membership": "join", "displayname": f"Eve {number}"}
+        view = teller.knows(view, scene.says(view, "m.room.member", named, scene.eve))
+    last = scene.says(view)
+    teller.knows(view, last)
+    teller.between()
+    await scene.sends(last)
+    assert await scene.standing(last) == Standing.TIMELINE
+    assert (await state_of(scene.one, scene.room_id))["m.room.member", scene.eve] == named
+
+
+async def test_what_came_between_and_cannot_be_placed_is_not_passed_over(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller = Teller(scene)
+    broken = scene.says(scene.view)
+    view = teller.knows(scene.view, broken)
+    last = scene.says(view)
+    teller.knows(view, last)
+    said = {"events": [{**broken.json, "content": {"body": 1.5}, "depth": "deep"}]}
+    scene.liar.on("POST", f"{FEDERATION}/get_missing_events/", lambda _: said)
+    await scene.sends(last)
+    assert await scene.standing(last) is None

@@ -96,6 +96,26 @@ async def test_the_room_is_shown_to_who_joins(
     assert len(joins) == 1
 
 
+async def test_servers_that_know_only_the_first_form_are_answered_in_it(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    one, server = await make_federated(), await make_lying()
+    alice = await one.user("alice")
+    room_id = await public_room(alice)
+    _, said = await template(server, one, room_id)
+    join = completed(server, said, room_id)
+
+    status, (again, shown) = await hand_in(server, one, join, "v1/send_join")
+
+    assert (status, again) == (200, 200)
+    assert {"state", "auth_chain", "event"} <= shown.keys()
+    leaving = quote(join.sender, safe="")
+    status, said = await server.request(one, "GET", path("v1/make_leave", room_id) + f"/{leaving}")
+    assert status == 200
+    leave = completed(server, said, room_id, "leave")
+    assert await hand_in(server, one, leave, "v1/send_leave") == (200, [200, {}])
+
+
 async def test_members_are_left_out_where_that_is_asked_for(
     make_federated: MakeFederated, make_lying: MakeLying, monkeypatch: pytest.MonkeyPatch
 ) -> None:

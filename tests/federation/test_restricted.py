@@ -70,6 +70,7 @@ async def test_a_server_without_anybody_who_may_invite_sends_on(make_federated: 
     await join_through(bob, room_id, one)
     await join_through(carol, space, one)
 
+    assert await refusal(carol, room_id, "join", two) == (400, "M_UNABLE_TO_GRANT_JOIN")
     await join_through(carol, room_id, two, one)
 
     json = await join_event(three, room_id, carol.user_id)

@@ -216,6 +216,9 @@ QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
     "getRoomEvents": lambda w: [("dir", "b")],
     "getEventByTimestamp": lambda w: [("ts", "1"), ("dir", "f")],
     "getMutualRooms": lambda w: [("user_id", w.place.bob.user_id)],
+    "getEvents": lambda w: [("timeout", "0")],
+    "queryLocationByAlias": lambda w: [("alias", "%23room:one.example")],
+    "queryUserByID": lambda w: [("userid", "@bridged:one.example")],
     "sync": lambda w: [("since", w.since), ("timeout", "0")],
 }
 
@@ -229,3 +232,12 @@ OMITTED = {
     "setPushRule": {"pattern"},  # of rules of another kind
 }
 """Fields of the specification that the valid request does without: they are asked for by themselves."""
+
+NOT_FOUND = {
+    "getProtocolMetadata",
+    "queryLocationByAlias",
+    "queryLocationByProtocol",
+    "queryUserByID",
+    "queryUserByProtocol",
+}
+"""What is not found even so: there is no application service that knows third-party networks."""

@@ -33,7 +33,7 @@ federation_api:
   key_perspectives: []
   deny_networks: []
   allow_networks: ["0.0.0.0/0"]
-media_api: {{base_path: "{folder}/media"}}
+media_api: {{base_path: "{folder}/media", dynamic_thumbnails: true}}
 user_api: {{bcrypt_cost: 4}}
 logging: [{{type: std, level: info}}]
 """

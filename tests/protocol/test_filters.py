@@ -96,7 +96,7 @@ def test_limits_have_a_default_and_a_cap() -> None:
     assert parse_room_event_filter({}).limit == DEFAULT_LIMIT
     assert parse_room_event_filter({"limit": 7}).limit == 7
     assert parse_room_event_filter({"limit": 10**9}).limit == MAX_LIMIT
-    assert parse_room_event_filter({"limit": 0}).limit == 1
+    assert parse_room_event_filter({"limit": 0}).limit == 0
 
 
 def test_a_filter_is_read_whole() -> None:
@@ -242,5 +242,5 @@ def test_arbitrary_json_is_a_filter_or_refused(json: object) -> None:
     except ProtocolError:
         return
     assert isinstance(filter.room.timeline, EventFilter)
-    assert 1 <= filter.room.timeline.limit <= MAX_LIMIT
+    assert 0 <= filter.room.timeline.limit <= MAX_LIMIT
     filter.room.timeline.matches(Something())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -206,3 +207,21 @@ async def test_the_feed_resets_to_the_database_when_a_note_is_lost(process: Proc
     assert process.feed.position == 0
     assert await asyncio.wait_for(reset, 10) == 2
     assert process.feed.position == 2
+
+
+async def test_the_same_version_by_other_events_is_stale(process: Process) -> None:
+    await process.journal.append(said("!r", 0, "$ours"))
+    await process.journal.append(
+        said("!r", 1, "$others")
+    )  # another process, which has come as far as we thought we had
+    change = said("!r", 2, "$built on what never was")
+    assert change.head is not None
+    phantom = replace(change, head=replace(change.head, based_on='["$never"]'))
+    with pytest.raises(Stale):
+        await process.journal.append(phantom)
+    with pytest.raises(Stale):
+        await process.journal.append(
+            said("!r", 2, "$next"), replace(phantom, head=replace(phantom.head, expected=3))
+        )
+    await process.journal.append(replace(change, head=replace(change.head, based_on='["$others"]')))
+    assert (await events(process.database, "!r"))[:2] == ["$ours", "$others"]

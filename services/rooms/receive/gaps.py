@@ -58,7 +58,7 @@ async def _fetch(tenant: Tenant, event: Event, origin: ServerName, missing: Miss
     if missing.prev and not asked:
         await _receive_between(tenant, event, origin, missing.prev)
     elif missing.prev:
-        raise NoBridge(f"{origin} does not tell what it follows on, or nothing that can be placed")
+        raise NoBridge(f"{origin} does not tell what it follows on, or only what cannot be placed")
     else:
         await fetch_auth_events(tenant, origin, event)
 
@@ -66,7 +66,7 @@ async def _fetch(tenant: Tenant, event: Event, origin: ServerName, missing: Miss
 async def _receive_between(
     tenant: Tenant, event: Event, origin: ServerName, missing: Collection[EventID]
 ) -> None:
-    """Asks for the events before this one, and places them, the oldest first; where that is refused, for the state."""
+    """Asks for the events before this one, and places them, the oldest first; where there are none, for the state."""
     async with tenant.heads.locked(event.room_id) as head:
         earliest = head.extremities[-_EARLIEST:]
     try:
@@ -76,8 +76,9 @@ async def _receive_between(
     except RemoteFailed as failed:
         if failed.status is None or failed.status < _REFUSED:
             raise
+        pdus = []
+    if not pdus:
         await _bridge(tenant, event, origin, missing)
-        return
     checked = await checked_pdus(tenant, event.version, pdus[:MAX_BETWEEN])
     for older in oldest_first(one for one in checked.events if one.room_id == event.room_id):
         if older.event_id != event.event_id:

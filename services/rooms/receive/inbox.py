@@ -84,7 +84,9 @@ def _failure(done: asyncio.Future[None]) -> BaseException | None:
 
 
 def _put(tenant: Tenant, origin: ServerName, event: Event) -> asyncio.Future[None]:
-    return tenant.inbound.put(event.room_id, event.event_id, partial(_receive, tenant, origin, event))
+    # What one server cannot tell more of another may: the event is tried for each that sends it.
+    name = f"{event.event_id} {origin}"
+    return tenant.inbound.put(event.room_id, name, partial(_receive, tenant, origin, event))
 
 
 async def _receive(tenant: Tenant, origin: ServerName, event: Event) -> Coroutine[Any, Any, None] | None:

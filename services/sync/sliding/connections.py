@@ -33,7 +33,8 @@ class UnknownPos(MatrixError):
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What a client has of a room: all up to `position`, by the config that this was told by; `timeline_limit` is how many
-    of the last events it has for sure; `members` whom it has been sent (lazily); `shown` the room's fields.
+    of the last events it has for sure; `members` whom it has been sent (lazily); `shown` the room's fields,
+    `counts` what is unread.
     """
 
     position: int
@@ -43,6 +44,7 @@ class Sent:
     members: frozenset[str]
     shown: Mapping[str, Any]
     is_dm: bool
+    counts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,7 @@ class Matched:
             for name, window in self.windows.items()
             if scope.lists is None or name in scope.lists
         )
-        return in_list or (
-            room_id in self.subscribed and (scope.rooms is None or room_id in scope.rooms)
-        )
+        return in_list or (room_id in self.subscribed and (scope.rooms is None or room_id in scope.rooms))
 
 
 async def matched(tx: Tx | None, rooms: RoomList, request: SlidingRequest) -> Matched:
@@ -69,9 +67,7 @@ async def matched(tx: Tx | None, rooms: RoomList, request: SlidingRequest) -> Ma
         if key not in combinations:
             combinations[key] = combined(found)
         configs[room_id] = combinations[key]
-    return Matched(
-        configs, windows, subscribed, counts, version, rooms, request.lists, request.subscriptions
-    )
+    return Matched(configs, windows, subscribed, counts, version, rooms, request.lists, request.subscriptions)
 
 
 def _within(entries: tuple[Entry, ...], asked: RoomsList) -> tuple[Entry, ...]:
@@ -85,4 +81,6 @@ def _within(entries: tuple[Entry, ...], asked: RoomsList) -> tuple[Entry, ...]:
 
 def _may_be_seen(entry: Entry | None) -> bool:
     # Whoever left a room may look at it; one who was never in it cannot, which is found out when it is told.
-    return entry is not None and not entry.row["forgotten"] and (entry.is_listed or entry.membership == "leave")
+    return (
+        entry is not None and not entry.row["forgotten"] and (entry.is_listed or entry.membership == "leave")
+    )

@@ -46,7 +46,9 @@ def parse_request(
         timeout=timeout,
         presence=presence,
         lists={_text("A list's name", name): reader.rooms_list(asked) for name, asked in lists.items()},
-        subscriptions={_text("A room ID", room): reader.config(asked) for room, asked in subscriptions.items()},
+        subscriptions={
+            _text("A room ID", room): reader.config(asked) for room, asked in subscriptions.items()
+        },
         extensions=_extensions(_member(body, "extensions", dict, {})),
         accepted=accepted,
     )
@@ -102,7 +104,9 @@ class _Reader:
         self._accepted = accepted
 
     def rooms_list(self, json: Any) -> RoomsList:
-        return RoomsList(self.config(json), self._ranges(json), self._filter(_member(json, "filters", dict, {})))
+        return RoomsList(
+            self.config(json), self._ranges(json), self._filter(_member(json, "filters", dict, {}))
+        )
 
     def config(self, json: Any) -> RoomConfig:
         limit = _member(json, "timeline_limit", int, 0)
@@ -173,7 +177,7 @@ def _elements(json: Any, name: str) -> frozenset[Element]:
     _not_too_many(asked)
     found: set[Element] = set()
     for one in asked:
-        event_type, state_key = _member(one, "type", str, None), _member(one, "state_key", str, None)  # type: ignore[type-var]
+        event_type, state_key = _member(one, "type", str, None), _member(one, "state_key", str, None)
         found.add((_clean(event_type), _clean(state_key)))
     return frozenset(found)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from protocol.events import MEMBER
 
@@ -153,6 +152,3 @@ class SlidingRequest:
     subscriptions: Mapping[str, RoomConfig] = field(default_factory=dict)
     extensions: Extensions = Extensions()
     accepted: bool = False
-
-
-Json = dict[str, Any]

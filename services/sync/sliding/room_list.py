@@ -74,6 +74,7 @@ class RoomList:
         self._filtered: dict[ListFilter, tuple[Entry, ...]] = {}
         self._listener: Listener | None = None
         self._generation = -1
+        self._ignored: frozenset[str] = frozenset()
 
     def follows(self, listener: Listener) -> bool:
         """Has the listener noted all that happened since the list was read?"""
@@ -101,14 +102,17 @@ class RoomList:
             noted = listener.noted_since(self.known)
             if noted.account_data:
                 await self._read_own_data(tx)
+            if ignored != self._ignored:
                 await self._read(tx, None, at, ignored)
             elif noted.events:
                 await self._read(tx, noted.events, at, ignored)
+            self._ignored = ignored
             self.known = max(self.known, told)
             return
         await self._read_own_data(tx)
         await self._read(tx, None, at, ignored)
         self._listener, self._generation, self.known = listener, generation, at
+        self._ignored = ignored
 
     async def reread(self, tx: Tx, room_ids: Collection[str], at: int, ignored: frozenset[str]) -> None:
         """Reads these rooms as they are in the snapshot."""
@@ -118,7 +122,7 @@ class RoomList:
 
     async def _read_own_data(self, tx: Tx) -> None:
         direct: set[str] = set()
-        tags = {}
+        tags: dict[str, frozenset[str]] = {}
         for row in await sliding.direct_and_tags(tx, self.user_id):
             content = orjson.loads(row["content"])
             if row["type"] == "m.tag":
@@ -126,11 +130,11 @@ class RoomList:
                 tags[row["room_id"]] = frozenset(found) if isinstance(found, dict) else frozenset()
             else:
                 direct.update(_direct_rooms(content))
-        self.direct, self.tags = frozenset(direct), tags
+        if self.direct != direct or self.tags != tags:
+            self.direct, self.tags = frozenset(direct), tags
+            self._changed()
 
-    async def _read(
-        self, tx: Tx, room_ids: Collection[str] | None, at: int, ignored: frozenset[str]
-    ) -> None:
+    async def _read(self, tx: Tx, room_ids: Collection[str] | None, at: int, ignored: frozenset[str]) -> None:
         rows = await sliding.room_entries(tx, self.user_id, room_ids)
         moved = [row["room_id"] for row in rows if self._has_moved(row)]
         facts = await _facts_of(tx, moved)
@@ -153,11 +157,14 @@ class RoomList:
             if before is None or before.read_at <= at:
                 self.entries[entry.room_id] = entry
         self._children |= children
-        self._sort()
+        if moved or room_ids is None:
+            self._sort()
 
     def _has_moved(self, row: asyncpg.Record) -> bool:
         before = self.entries.get(row["room_id"])
-        return before is None or before.position != _position(row) or before.row["event_id"] != row["event_id"]
+        return (
+            before is None or before.position != _position(row) or before.row["event_id"] != row["event_id"]
+        )
 
     async def _entry(
         self, tx: Tx, row: asyncpg.Record, facts: Facts, at: int, ignored: frozenset[str]
@@ -182,6 +189,9 @@ class RoomList:
         listed = [entry for entry in self.entries.values() if entry.is_listed]
         listed.sort(key=lambda entry: entry.position, reverse=True)
         self.order = tuple(listed)
+        self._changed()
+
+    def _changed(self) -> None:
         self.version += 1
         self._filtered.clear()
 
@@ -218,18 +228,17 @@ class RoomList:
         )
 
     def _is_in_any(self, spaces: frozenset[str], room_id: str) -> bool:
-        for space in spaces:
-            entry = self.entries.get(space)
-            if entry is not None and entry.membership == "join":
-                if room_id in self._children.get(space, ()):
-                    return True
-        return False
+        return any(
+            self.entries[space].membership == "join" and room_id in self._children.get(space, ())
+            for space in spaces
+            if space in self.entries
+        )
 
 
 def _position(row: asyncpg.Record) -> int:
     position: int = row["position"]
     if row["membership"] == "join" and row["room_position"] is not None:
-        return max(position, row["room_position"])
+        return max(position, int(row["room_position"]))
     return position
 
 

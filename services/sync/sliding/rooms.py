@@ -46,12 +46,15 @@ _MAX_MEMBERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A room to be told of: by what config, and what the client has of it (None: nothing)."""
+    """A room to be told of: by what config, and what the client has of it (None: nothing). One that does not match any more
+    is told for the last time.
+    """
 
     entry: Entry
     config: RoomConfig
     sent: Sent | None
     is_dm: bool
+    is_matched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ class _Room:
     is_expanded: bool
 
 
-async def tell(look: Look, tellings: Sequence[Telling], noted: Noted | None, accepted: bool) -> dict[str, Told]:
+async def tell(
+    look: Look, tellings: Sequence[Telling], noted: Noted | None, accepted: bool
+) -> dict[str, Told]:
     """What is to be said of the rooms, up to `look.upto`, at which moment the look's connection sees the database. `noted` if
     this process has been told of all that happened up to there.
     """
@@ -152,9 +157,7 @@ def _sent(
     )
 
 
-async def _inside(
-    look: Look, rooms: Sequence[_Room], noted: Noted | None, accepted: bool
-) -> dict[str, Told]:
+async def _inside(look: Look, rooms: Sequence[_Room], noted: Noted | None, accepted: bool) -> dict[str, Told]:
     if not rooms:
         return {}
     tx = await look.connection.tx()
@@ -177,8 +180,9 @@ async def _inside(
         json["required_state"] = state
         sent = _sent(look, room.telling, _members(job, due), shown[room_id], _limit_kept(room, line))
         ids = frozenset(event.event_id for event in line.events)
-        is_over = room.telling.entry.membership == "leave" and not room.telling.entry.is_listed
-        told[room_id] = Told(json, None if is_over else sent, room.is_initial, ids)
+        if room.telling.sent is not None and not room.is_initial:
+            sent = replace(sent, counts=room.telling.sent.counts)
+        told[room_id] = Told(json, sent if room.telling.is_matched else None, room.is_initial, ids)
     return told
 
 
@@ -269,7 +273,9 @@ async def _shown(
 
 
 async def _add_members(look: Look, fields: Mapping[str, Json], summaries: Mapping[str, Summary]) -> None:
-    unnamed = {room_id: found.heroes for room_id, found in summaries.items() if not fields[room_id].get("name")}
+    unnamed = {
+        room_id: found.heroes for room_id, found in summaries.items() if not fields[room_id].get("name")
+    }
     heroes = await shown_heroes(await look.connection.tx(), unnamed)
     for room_id, found in summaries.items():
         fields[room_id] |= {"joined_count": found.joined, "invited_count": found.invited}
@@ -298,4 +304,3 @@ def _json(look: Look, room: _Room, line: Timeline, shown: Json, accepted: bool) 
     live = 0 if look.since is None else sum(event.position > look.since.position for event in line.events)
     json["num_live"] = live
     return json
-

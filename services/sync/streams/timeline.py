@@ -48,7 +48,7 @@ async def _hot(look: Look, window: Window) -> Timeline | None:
     if page.limited:
         return None
     shown = page.events if wanted.is_everything and not look.ignored else tuple(_shown(look, page.events))
-    kept = _from_last_conflict(page.events, shown)[-wanted.limit :]
+    kept = _newest(_from_last_conflict(page.events, shown), wanted.limit)
     limited = len(kept) < len(shown)
     shown = kept
     complete = len(shown) == len(page.events) or _all_state(page.events) == _all_state(shown)
@@ -88,7 +88,7 @@ async def _stored(look: Look, windows: Sequence[Window]) -> dict[str, Timeline]:
     for window in windows:
         every = read.get(window.room_id, [])
         events = tuple(e for e in _shown(look, every) if e.event_id not in hidden)
-        kept = _from_last_conflict(every, events)[-wanted.limit :]
+        kept = _newest(_from_last_conflict(every, events), wanted.limit)
         more = len(kept) < len(events) or len(rows.get(window.room_id, ())) > limit
         timelines[window.room_id] = Timeline(
             kept, more or window.fresh, _start(window, kept, more or window.whole)
@@ -114,6 +114,10 @@ def _from_last_conflict(every: Sequence[TailEvent], shown: tuple[TailEvent, ...]
         elif key in overtaking:
             return tuple(later for later in shown if later.position > event.position)
     return shown
+
+
+def _newest(events: tuple[TailEvent, ...], limit: int) -> tuple[TailEvent, ...]:
+    return events[-limit:] if limit else ()
 
 
 def _start(window: Window, events: Sequence[TailEvent], begins_with_first: bool) -> int:

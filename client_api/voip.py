@@ -1,0 +1,12 @@
+"""Voice calls (§Voice over IP)."""
+
+from client_api import ClientCall
+from services.turn import turn_credentials
+from web.endpoint import GENERAL, Auth, endpoint
+from web.reply import Json
+
+
+@endpoint("GET", "/_matrix/client/v3/voip/turnServer", auth=Auth.USER, limit=GENERAL)
+async def get_turn_server(call: ClientCall) -> Json:
+    """Credentials for the TURN servers."""
+    return turn_credentials(call.tenant, call.requester.user_id)
