@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import scenes
-from benchmarks.measure import HEADER, Cost, gather_bounded, measure
+from benchmarks.measure import HEADER, Cost, measure
 from benchmarks.peers import Server, hearth
 
 PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
@@ -20,9 +20,7 @@ def _body(last: int) -> dict[str, Any]:
 
 async def _costs(server: Server, rooms: int, repeats: int) -> dict[str, Cost]:
     me, other = await scenes.users(server, 2)
-    made: list[str] = [
-        str(room) for room in await gather_bounded(rooms, 8, lambda _: scenes.room(other, [me]))
-    ]
+    made = [await scenes.room(other, [me]) for _ in range(rooms)]
     first = await measure(server, repeats, 1, lambda _, n: me.ok("POST", f"{PATH}?timeout=0", _body(19)))
     state: dict[str, Any] = {"body": _body(rooms), "pos": None}
 

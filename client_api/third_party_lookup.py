@@ -24,6 +24,7 @@ async def get_protocol_metadata(call: ClientCall) -> Json:
 @endpoint("GET", _THIRDPARTY + "/location/{protocol}", auth=Auth.USER)
 async def query_location_by_protocol(call: ClientCall) -> Json:
     """The rooms of a place on another network."""
+    call.query_all("fields")
     raise NotFound(_UNKNOWN)
 
 
@@ -37,6 +38,7 @@ async def query_location_by_alias(call: ClientCall) -> Json:
 @endpoint("GET", _THIRDPARTY + "/user/{protocol}", auth=Auth.USER)
 async def query_user_by_protocol(call: ClientCall) -> Json:
     """The users here who stand for a user of another network."""
+    call.query_all("fields")
     raise NotFound(_UNKNOWN)
 
 

@@ -67,6 +67,7 @@ class Destination:
     is_forced: bool = False  # to be tried although its pause is not over
     catching_up: bool | None = None  # None: not decided yet
     resend: Transaction | None = None
+    refusals: int = 0  # since it last took something
     mail: tuple[int, int] = (-1, -1)  # delivered up to this place
     failing_since: int | None = None
     tried: int = 0

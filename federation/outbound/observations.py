@@ -42,3 +42,18 @@ class EventsRefused:
 
     def __str__(self) -> str:
         return f"{self.server} refused {self.refused} of our events, one of them because: {self.example}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """A server refuses whatever transaction has this in it: it has been left out, and the server lacks it."""
+
+    server: ServerName
+    what: str
+    reason: str
+    level: Level = Level.WARNING
+
+    def __str__(self) -> str:
+        return (
+            f"{self.server} never takes a certain {self.what}, which it is not told any more: {self.reason}"
+        )

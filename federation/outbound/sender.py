@@ -8,6 +8,8 @@ memory; one that cannot be reached has an entry in the timer.
 
 All processes follow the journal, and the first one that has something for a server claims it and delivers; it lets go
 when there is nothing more. Others that are refused look again after a while.
+
+What a server refuses again and again, while it takes other things, must not hold those up (parts.py).
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from federation.outbound.backoff import next_pause
 from federation.outbound.delivered import Delivered
 from federation.outbound.destination import MAX_PDUS, Destination, Doing, Transaction, transaction
 from federation.outbound.observations import DestinationBack, DestinationFails, EventsRefused
-from protocol.ids import ServerName
+from federation.outbound.parts import ENOUGH_REFUSALS, deliver_in_parts, is_refusal
+from protocol.ids import EventID, ServerName
 from protocol.json import JsonObject
 from services.observations import BackgroundFailure
 from services.ports import RemoteFailed
@@ -216,9 +219,7 @@ class Sender:
             destination.resend = next_one
             destination.tried = self._tenant.clock.now()
             try:
-                refused = await self._tenant.remotes.send_transaction(
-                    destination.server, next_one.txn_id, next_one.pdus, next_one.edus
-                )
+                refused = await self._put_to(destination, next_one)
             except RemoteFailed as error:
                 await self._failed(destination, error)
                 return
@@ -226,8 +227,21 @@ class Sender:
             self._observe_refused(destination.server, refused)
         destination.doing = Doing.NOTHING
 
+    async def _put_to(self, destination: Destination, what: Transaction) -> dict[EventID, str | None]:
+        """What the server says of each event. What it refuses again and again it is told in parts, as far as it takes them."""
+        try:
+            return await self._tenant.remotes.send_transaction(
+                destination.server, what.txn_id, what.pdus, what.edus
+            )
+        except RemoteFailed as error:
+            destination.refusals += is_refusal(error)
+            if not is_refusal(error) or destination.refusals < ENOUGH_REFUSALS:
+                raise
+        return await deliver_in_parts(self._tenant, destination.server, what)
+
     def _is_delivered(self, destination: Destination, done: Transaction) -> None:
         destination.resend = None
+        destination.refusals = 0
         destination.position = max(destination.position, done.position)
         if done.mail is not None:
             destination.mail = done.mail

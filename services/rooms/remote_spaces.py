@@ -16,6 +16,7 @@ KEPT = 5 * MINUTE
 KEPT_FAILURE = MINUTE
 MAX_SERVERS = 3
 PATIENCE = 10 * SECOND
+_REFUSALS = (403, 404)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,19 @@ Question = tuple[ServerName, RoomID, bool]
 
 
 async def ask_server(remotes: Remotes, question: Question) -> Told | None:
-    """What the server tells of the room; None where it does not know it, or does not answer in time."""
+    """What the server tells of the room; None where it does not answer in time, or nonsense.
+
+    Raises RemoteFailed where it does not know the room or will not tell: that may be otherwise a moment later.
+    """
     server, room_id, suggested_only = question
     try:
         async with asyncio.timeout(PATIENCE / 1000):
             reply = await remotes.hierarchy(server, room_id, suggested_only)
-    except (RemoteFailed, TimeoutError):
+    except RemoteFailed as failed:
+        if failed.status in _REFUSALS:
+            raise
+        return None
+    except TimeoutError:
         return None
     room = reply.get("room")
     summary = told_summary(room)

@@ -15,6 +15,7 @@ import orjson
 from protocol.ids import RoomID, ServerName
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, InvalidParam
+from services.ports import RemoteFailed
 from services.requester import Requester
 from services.rooms.remote_spaces import Told, ask_server, how_long_kept, servers_to_ask
 from services.rooms.space_children import MAX_CHILDREN, Child, children_of
@@ -153,7 +154,10 @@ async def told_of(
     for server in servers_to_ask(tenant.name, tuple(via)) if tenant.remotes.reachable else ():
         question = (server, room_id, suggested_only)
         asking = partial(ask_server, tenant.remotes, question)
-        told = await tenant.told_spaces.ask(question, asking, tenant.clock.now(), how_long_kept)
+        try:
+            told = await tenant.told_spaces.ask(question, asking, tenant.clock.now(), how_long_kept)
+        except RemoteFailed:
+            continue
         if told is not None:
             return told
     return None

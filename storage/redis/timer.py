@@ -55,8 +55,8 @@ class Timer(Generic[K]):
             self._sooner.clear()
             if not self._queue:
                 await self._sooner.wait()
-            elif (wait := self._queue[0][0] - self._clock.now()) > 0:
-                await self._sleep(wait)
+            elif (at := self._queue[0][0]) > self._clock.now():
+                await self._sleep(at)
             else:
                 await self._call(heappop(self._queue)[2])
 
@@ -67,10 +67,15 @@ class Timer(Generic[K]):
             told = {"message": f"{self._name}: an exception", "exception": error}
             asyncio.get_running_loop().call_exception_handler(told)
 
-    async def _sleep(self, milliseconds: int) -> None:
+    async def _until(self, at: int) -> None:
+        # How long is asked only here: the time may have come since this was begun.
+        if (wait := at - self._clock.now()) > 0:
+            await self._clock.sleep(wait)
+
+    async def _sleep(self, at: int) -> None:
         """Until then, or until something sooner is added."""
         tasks = [
-            asyncio.ensure_future(self._clock.sleep(milliseconds)),
+            asyncio.ensure_future(self._until(at)),
             asyncio.ensure_future(self._sooner.wait()),
         ]
         try:

@@ -44,6 +44,8 @@ class Peer:
     is_up: bool = True
     forgets: int = 0
     """So many transactions it takes without saying so."""
+    refuses: Callable[[Taken], bool] = lambda _: False
+    """Which transactions it answers with a 400."""
     asked: list[Taken] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     at_once: int = 0
@@ -76,6 +78,9 @@ class Peer:
         if not self.is_up:
             await self._tell()
             return 502, {"errcode": "M_UNKNOWN", "error": "down"}
+        if self.refuses(taken):
+            await self._tell()
+            return 400, {"errcode": "M_BAD_JSON", "error": "this I do not like"}
         self.taken.append(taken)
         await self._tell()
         if self.forgets:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from protocol.events import Event
 from tests.federation.scene import Scene
 from tests.federation.stranger import View
-from tests.fixtures.lying_server import Asked
+from tests.fixtures.lying_server import Asked, LyingServer
 
 FEDERATION = "/_matrix/federation/v1"
 
@@ -36,6 +36,24 @@ class Teller:
         """What there is between what is known and what is sent."""
         said = {"events": [event.json for event in events]}
         self.scene.liar.on("POST", f"{FEDERATION}/get_missing_events/", lambda _: said)
+
+    def tells_what_is_before(self, *known: Event, by: LyingServer | None = None, at_once: int = 20) -> None:
+        """As an honest server that knows these too: events before those that are asked for, the nearest first."""
+        mine = self.events | {event.event_id: event for event in known}
+
+        def answer(asked: Asked) -> Any:
+            todo, found = list(asked.json["latest_events"]), dict[str, Event]()
+            here = {*todo, *asked.json["earliest_events"]}
+            while todo and len(found) < at_once:
+                event = mine.get(todo.pop(0))
+                for prev in event.prev_events if event else ():
+                    if prev in mine and prev not in here:
+                        here.add(prev)
+                        todo.append(prev)
+                        found[prev] = mine[prev]
+            return {"events": [event.json for event in found.values()]}
+
+        (by or self.scene.liar).on("POST", f"{FEDERATION}/get_missing_events/", answer)
 
     def history(self, *events: Event) -> None:
         """What /backfill answers."""

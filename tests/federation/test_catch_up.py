@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from federation.outbound.backoff import FIRST_PAUSE, LONGEST_PAUSE, next_pause
+from federation.outbound.observations import NotTaken
+from federation.outbound.parts import ENOUGH_REFUSALS
 from federation.outbound.sender import LONG_OUTAGE, NOT_SOONER
-from tests.federation.peer import PATIENCE, SENDING, MakePeer, Peer, crashed, written_down
+from tests.federation.peer import PATIENCE, SENDING, MakePeer, Peer, Taken, crashed, written_down
 from tests.federation.plays import path, public_room
 from tests.fixtures.client import Client
 from tests.fixtures.federation import MakeFederated
@@ -199,3 +202,57 @@ async def test_a_large_backlog_is_not_told_one_by_one(
     await peer.until(lambda: "the last" in peer.bodies())
     # What was on its way is repeated, for it may have arrived; of the rest only the last.
     assert len(peer.bodies()) <= 51
+
+
+def has(body: str) -> Callable[[Taken], bool]:
+    """Whether a transaction has this message in it."""
+    return lambda taken: any(pdu["content"].get("body") == body for pdu in taken.pdus)
+
+
+async def refused_often(clock: FakeClock, one: Homeserver, peer: Peer) -> int:
+    """Lets pauses pass until the next try, which begins now, is the one too many; the last pause."""
+    pause = await failed(one, peer)
+    for _ in range(ENOUGH_REFUSALS - 2):
+        clock.advance(pause)
+        pause = await failed(one, peer, pause)
+    clock.advance(pause)
+    return pause
+
+
+async def test_what_is_never_taken_does_not_hold_up_its_neighbours(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    clock, one, alice, peer, [room_id] = await scene(make_federated, make_peer)
+    peer.refuses = has("poison")
+    peer.is_open.clear()
+    await alice.send(room_id, "first")
+    await peer.until(lambda: peer.asked)
+    for body in ("a", "b", "poison", "c", "d"):
+        await alice.send(room_id, body)
+    peer.is_open.set()
+    await refused_often(clock, one, peer)
+
+    await peer.reads("first", "a", "b", "c", "d")
+    left_out = [str(seen) for seen in one.observed if isinstance(seen, NotTaken)]
+    assert len(left_out) == 1
+    assert "m.room.message" in left_out[0]
+    await alice.send(room_id, "and on")
+    await peer.reads("first", "a", "b", "c", "d", "and on")
+    await written_down(one, peer)
+    assert (await destination(one, peer))["failing_since"] is None
+
+
+async def test_who_refuses_everything_misses_nothing_in_the_end(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    clock, one, alice, peer, [room_id] = await scene(make_federated, make_peer)
+    peer.refuses = lambda _: True
+    await alice.send(room_id, "hello")
+    pause = await failed(one, peer, await refused_often(clock, one, peer))
+    assert peer.asked[-1].pdus == []
+
+    peer.refuses = lambda _: False
+    clock.advance(pause)
+
+    await peer.reads("hello")
+    assert not [seen for seen in one.observed if isinstance(seen, NotTaken)]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.events import Event
+from protocol.ids import ServerName
+from services.rooms.receive.between import MAX_ROUNDS
 from storage.events import Standing
 from tests.client_api.stored import state_of
 from tests.federation.scene import Scene, set_the_scene
+from tests.federation.stranger import Stranger, View
 from tests.federation.telling import FEDERATION, Teller
 from tests.fixtures.federation import MakeFederated, MakeLying
 
@@ -97,25 +101,97 @@ async def test_a_state_of_another_room_is_not_believed(
     assert await scene.standing(last) is None
 
 
-async def test_auth_events_that_are_missing_are_fetched(
-    make_federated: MakeFederated, make_lying: MakeLying
-) -> None:
-    scene = await set_the_scene(make_federated, make_lying)
-    teller = Teller(scene)
-    member = scene.says(scene.view, "m.room.member", {"membership": "join", "displayname": "E"}, scene.eve)
-    teller.knows(scene.view, member)
-    named = scene.view.with_event(member)
-    # It follows on what is known, and rests on what is not.
+async def _resting_on_what_is_missing(scene: Scene, teller: Teller, place: View) -> tuple[Event, Event]:
+    """A name of Eve's at this place, and an event that rests on it but follows on what is known."""
+    member = scene.says(place, "m.room.member", {"membership": "join", "displayname": "E"}, scene.eve)
+    teller.knows(place, member)
     event = scene.stranger.says(
-        named, scene.eve, prev_events=scene.view.latest, depth=scene.view.latest[0].depth + 1
+        scene.view.with_event(member),
+        scene.eve,
+        prev_events=scene.view.latest,
+        depth=scene.view.latest[0].depth + 1,
     )
     teller.knows(scene.view, event)
+    return member, event
+
+
+@VERSIONS
+async def test_auth_events_that_are_missing_are_fetched_and_get_their_place(
+    make_federated: MakeFederated, make_lying: MakeLying, version: str
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying, version)
+    member, event = await _resting_on_what_is_missing(scene, Teller(scene), scene.view)
+    assert await scene.sends(event) == {event.event_id: {}}
+    assert await scene.standing(event) == Standing.TIMELINE
+    assert await scene.standing(member) == Standing.TIMELINE
+
+
+@VERSIONS
+async def test_an_auth_event_is_an_outlier_while_what_it_follows_on_cannot_be_had(
+    make_federated: MakeFederated, make_lying: MakeLying, version: str
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying, version)
+    lost = scene.says(scene.view)
+    member, event = await _resting_on_what_is_missing(scene, Teller(scene), scene.view.with_event(lost))
     assert await scene.sends(event) == {event.event_id: {}}
     assert await scene.standing(event) == Standing.TIMELINE
     assert await scene.standing(member) == Standing.OUTLIER
-    # When the outlier comes by itself it gets its place.
-    assert await scene.sends(member) == {member.event_id: {}}
+    # When it comes by itself it gets its place.
+    assert await scene.sends(lost, member) == {lost.event_id: {}, member.event_id: {}}
     assert await scene.standing(member) == Standing.TIMELINE
+
+
+async def test_a_server_is_asked_again_while_that_brings_us_further(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller, view = Teller(scene), scene.view
+    events = []
+    for _ in range(46):
+        events.append(scene.says(view))
+        view = teller.knows(view, events[-1])
+    teller.tells_what_is_before()
+    await scene.sends(events[-1])
+    assert {await scene.standing(event) for event in events} == {Standing.TIMELINE}
+    assert await backward_extremities(scene) == set()
+    assert scene.liar.times_asked(f"{FEDERATION}/get_missing_events/") == 3
+
+
+async def test_it_is_not_asked_for_ever(make_federated: MakeFederated, make_lying: MakeLying) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    teller, view = Teller(scene), scene.view
+    for _ in range(MAX_ROUNDS + 2):
+        last = scene.says(view)
+        view = teller.knows(view, last)
+    teller.tells_what_is_before(at_once=1)
+    await scene.sends(last)
+    assert scene.liar.times_asked(f"{FEDERATION}/get_missing_events/") == MAX_ROUNDS
+    # The state is asked for where that ends.
+    assert await scene.standing(last) == Standing.TIMELINE
+    assert len(await backward_extremities(scene)) == 1
+
+
+async def test_what_the_origin_does_not_tell_others_in_the_room_are_asked_for(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    scene = await set_the_scene(make_federated, make_lying)
+    other = await make_lying()
+    honest = Stranger(ServerName(other.name), other.key)
+    join = honest.joins(scene.view, honest.user("henry"))
+    status, _ = await other.transaction(scene.one, [join.json])
+    assert status == 200
+    assert await scene.standing(join) == Standing.TIMELINE
+    teller, view = Teller(scene), scene.view.with_event(join)
+    events = []
+    for _ in range(3):
+        events.append(scene.says(view))
+        view = view.with_event(events[-1])
+    teller.between()
+    teller.tells_what_is_before(*events, by=other)
+    await scene.sends(events[-1])
+    assert [await scene.standing(event) for event in events] == [Standing.TIMELINE] * 3
+    assert await backward_extremities(scene) == set()
+    assert scene.liar.times_asked(f"{FEDERATION}/state_ids/") == 0
 
 
 async def test_what_nobody_has_is_dropped(make_federated: MakeFederated, make_lying: MakeLying) -> None:

@@ -92,6 +92,18 @@ async def test_a_walk_goes_on_at_other_servers(make_federated: MakeFederated) ->
     assert names(first) + names(rest) == names(page)
 
 
+async def test_a_room_that_was_not_told_of_is_asked_for_again(make_federated: MakeFederated) -> None:
+    one, _, alice, bob = await two_servers(make_federated)
+    root = await space(bob, name="root")
+    far = await alice.create_room(preset="private_chat", name="far")
+    await put(bob, root, far, one.name)
+    assert names(await hierarchy(bob, root)) == ["root"]
+
+    await alice.set_state(far, "m.room.join_rules", {"join_rule": "public"})
+
+    assert names(await hierarchy(bob, root)) == ["root", "far"]
+
+
 async def test_an_invited_user_looks_into_a_space_elsewhere(make_federated: MakeFederated) -> None:
     one, _, alice, bob = await two_servers(make_federated)
     root = await space(alice, name="root", preset="private_chat")
@@ -160,9 +172,9 @@ async def test_a_server_does_not_close_rooms_that_are_here(scene: Scene) -> None
             "state_key": room,
             "sender": scene.eve,
             "content": {"via": ["nowhere.example"]},
-            "origin_server_ts": 1,
+            "origin_server_ts": number,
         }
-        for room in (ours, "!other:liar")
+        for number, room in enumerate((ours, "!other:liar"))
     ]
 
     def answer(asked: Any) -> Any:
@@ -193,7 +205,9 @@ async def test_what_cannot_be_had_is_left_out(scene: Scene, said: Any) -> None:
     scene.liar.on("GET", ASKED, lambda _: said)
     assert names(await hierarchy(scene.alice, root)) == ["root"]
     await hierarchy(scene.alice, root)
-    assert scene.liar.times_asked(ASKED) == 1  # that it failed is remembered for a while
+    # A failure is remembered for a while, a refusal is not.
+    refused = isinstance(said, tuple) and said[0] == 404
+    assert scene.liar.times_asked(ASKED) == 1 + refused
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,7 @@ async def test_servers_that_know_only_the_first_form_are_answered_in_it(
 
     assert (status, again) == (200, 200)
     assert {"state", "auth_chain", "event"} <= shown.keys()
-    leaving = quote(join.sender, safe="")
-    status, said = await server.request(one, "GET", path("v1/make_leave", room_id) + f"/{leaving}")
+    status, said = await template(server, one, room_id, "leave")
     assert status == 200
     leave = completed(server, said, room_id, "leave")
     assert await hand_in(server, one, leave, "v1/send_leave") == (200, [200, {}])

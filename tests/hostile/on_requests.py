@@ -139,6 +139,10 @@ ANYBODYS_ROOM = ("/room_keys/", "/account_data/", "/tags", "/directory/list/room
 """Where a room's ID only names what the user keeps for it, or where everybody may ask."""
 
 
+TELLS_NOTHING = ("forgetRoom", "reportRoom")
+"""What is answered the same whether or not there is such a room."""
+
+
 def on_others(world: World, operation: Operation, request: Request) -> Iterator[Attack]:
     """The same for another user, and in a room that the user is not in."""
     place = world.place
@@ -151,7 +155,7 @@ def on_others(world: World, operation: Operation, request: Request) -> Iterator[
         if name in request.path and (not public or (writes and "/directory/" in operation.path)):
             closed = _at(request, name, place.closed)
             yield Attack(
-                "a closed room", closed, frozenset((403, 404)), hidden, served=operation.name == "forgetRoom"
+                "a closed room", closed, frozenset((403, 404)), hidden, served=operation.name in TELLS_NOTHING
             )
             if "eventId" in request.path:
                 yield Attack(

@@ -187,7 +187,7 @@ BODIES: dict[str, Callable[[World], Body]] = {
     "setRoomTag": lambda w: {"order": 0.5},
     "search": lambda w: {"search_categories": {"room_events": {"search_term": "hello"}}},
     "searchUserDirectory": lambda w: {"search_term": "bob", "limit": 10},
-    "reportEvent": lambda w: {"reason": "why not", "score": -100},
+    "reportEvent": lambda w: {"reason": "why not"},
     "reportRoom": lambda w: {"reason": "why not"},
     "reportUser": lambda w: {"reason": "why not"},
     "logout": lambda w: {},
@@ -216,7 +216,7 @@ QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
     "getRoomEvents": lambda w: [("dir", "b")],
     "getEventByTimestamp": lambda w: [("ts", "1"), ("dir", "f")],
     "getMutualRooms": lambda w: [("user_id", w.place.bob.user_id)],
-    "getEvents": lambda w: [("timeout", "0")],
+    "getEvents": lambda w: [("from", "s0_0"), ("timeout", "0")],  # there is something at once
     "queryLocationByAlias": lambda w: [("alias", "%23room:one.example")],
     "queryUserByID": lambda w: [("userid", "@bridged:one.example")],
     "sync": lambda w: [("since", w.since), ("timeout", "0")],

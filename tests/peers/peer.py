@@ -46,8 +46,8 @@ class Peer:
     async def user(self, localpart: str) -> Client:
         """A new user at their first device."""
         client = Client(self.session, self.url)
-        body = {"username": localpart, "password": PASSWORD, "device_id": localpart.upper()}
-        body |= {"auth": {"type": "m.login.dummy"}}
+        auth = {"type": "m.login.dummy"}
+        body = {"username": localpart, "password": PASSWORD, "device_id": localpart.upper(), "auth": auth}
         said = await client.ok("POST", "register", json=body)
         client.user_id, client.device_id = said["user_id"], said["device_id"]
         client.access_token, client.password = said["access_token"], PASSWORD

@@ -119,6 +119,15 @@ async def keys(stage: Stage) -> None:
     crossed = cross_signing_of(alice).body()
     await _with_password(alice, "keys/device_signing/upload", crossed)
     await _master_key(bob, alice, crossed["master_key"]["keys"])
+
+
+async def lose_a_device(stage: Stage) -> None:
+    """Bob hears that a device of Alice's is no more."""
+    alice, bob, _ = await stage.meeting()
+    telephone = await alice.log_in(device_id="TELEPHONE")
+    for device in (alice, telephone):
+        await device.ok("POST", "keys/upload", json={"device_keys": device_keys(device, _curve25519(device))})
+    await _query_until(bob, alice, {alice.device_id, telephone.device_id})
     await telephone.ok("POST", "logout")
     await _query_until(bob, alice, {alice.device_id})
 

@@ -1,7 +1,7 @@
 """Dendrite 0.13.8 and our server federate: the plays that it can take part in, with rooms made here and rooms made there.
 
-It does not know knocking nor room version 12, does not apply redactions of others in version 11, and does not show all
-events of a room that forks.
+It does not know knocking nor room version 12, does not apply redactions of others in version 11, does not show all
+events of a room that forks, and numbers the news of a deleted device as it did when the device was new.
 """
 
 from __future__ import annotations

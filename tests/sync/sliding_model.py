@@ -10,6 +10,7 @@ from tests.fixtures.client import Answer, Client
 PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 ACCEPTED = "/_matrix/client/v4/sync"
 
+LAZY = ["m.room.member", "$LAZY"]
 Json = dict[str, Any]
 Key = tuple[str, str]
 FIELDS = ("name", "avatar", "heroes", "joined_count", "invited_count", "bump_stamp", "is_dm")
@@ -44,11 +45,13 @@ class Sliding:
     one_time_keys: Json = field(default_factory=dict)
     messages: list[Json] = field(default_factory=list)
 
-    @property
-    def is_lazy(self) -> bool:
-        """Does any of the lists load members lazily?"""
+    def is_lazy(self, room_id: str) -> bool:
+        """Are the room's members loaded lazily? Not if a subscription asks for all of them."""
         lists = self.body.get("lists", {}).values()
-        return any(["m.room.member", "$LAZY"] in asked["required_state"] for asked in lists)
+        asked = self.body.get("room_subscriptions", {}).get(room_id, {"required_state": []})["required_state"]
+        if ["*", "*"] in asked and LAZY not in asked:
+            return False
+        return any(LAZY in one["required_state"] for one in lists)
 
     async def ask(self, timeout: int = 0, **more: Any) -> Answer:
         """The status and body of a request from where the connection is; nothing is applied."""
@@ -105,7 +108,7 @@ class Sliding:
             room.timeline = timeline
         elif news.get("limited") and not news.get("initial"):
             room.timeline = timeline
-            if self.is_lazy:  # «clients must flush any "membership" cache when `limited` is true»
+            if self.is_lazy(room_id):  # «clients must flush any "membership" cache when `limited` is true»
                 own = ("m.room.member", self.client.user_id)
                 room.state = {k: v for k, v in room.state.items() if k[0] != "m.room.member" or k == own}
         else:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from services.sync.sliding.connections import MAX_OF_DEVICE, Connections
 from tests.fixtures.client import Client
-from tests.fixtures.homeserver import Homeserver
+from tests.fixtures.homeserver import Homeserver, MakeHomeserver
 from tests.sync.sliding_model import ACCEPTED, PATH, Json, Sliding
 
 NAMES = [["m.room.name", ""]]
@@ -365,6 +365,7 @@ async def test_the_accepted_form(alice: Client, bob: Client) -> None:
     said = await alice.ok("POST", ACCEPTED, json={"lists": {"all": one}, "timeout": 0})
     news = said["rooms"][room]
     assert news["membership"] == "join"
+    assert news["lists"] == ["all"]
     assert "notification_count" not in news
     assert "m.room.create" not in {event["type"] for event in news["required_state"]}
     await alice.set_state(room, "m.room.name", {})
@@ -404,6 +405,47 @@ async def test_quiet_requests_run_no_statement(homeserver: Homeserver, alice: Cl
     for _ in range(3):
         assert (await sliding.goes_on())["rooms"] == {}
     assert homeserver.tenant.database.statements_run == before
+
+
+async def test_another_process_does_not_know_the_connection(
+    make_homeserver: MakeHomeserver, redis_url: str
+) -> None:
+    one = await make_homeserver(redis_url=redis_url)
+    two = await make_homeserver(redis_url=redis_url, beside=one)
+    alice = await one.user("alice")
+    room = await alice.create_room()
+    there = Client(two.session, two.url, alice.user_id, alice.device_id, alice.access_token)
+    sliding = Sliding(alice, _all())
+    await sliding.goes_on()
+    elsewhere = Sliding(there, _all(), pos=sliding.pos)
+    assert (await elsewhere.ask())[1]["errcode"] == "M_UNKNOWN_POS"
+    elsewhere.pos = None
+    await elsewhere.goes_on()
+    waiting = asyncio.create_task(elsewhere.goes_on(timeout=20_000))
+    await alice.send(room, "over there")
+    assert _bodies((await waiting)["rooms"][room]) == ["over there"]
+    assert _bodies((await sliding.goes_on())["rooms"][room]) == ["over there"]
+
+
+async def test_ignored_users_and_space_children_follow_their_events(alice: Client, bob: Client) -> None:
+    room = await bob.create_room(preset="public_chat")
+    await alice.join(room)
+    invite = await bob.create_room(invite=[alice.user_id])
+    space = await alice.create_room(creation_content={"type": "m.space"})
+    sliding = Sliding(alice, _all(spaces=[space]) | {"extensions": {"account_data": {"enabled": True}}})
+    sliding.body["lists"]["everything"] = _list()
+    assert (await sliding.goes_on())["lists"] == {"all": {"count": 0}, "everything": {"count": 3}}
+    await alice.set_state(space, "m.space.child", {"via": ["one.example"]}, room)
+    assert (await sliding.goes_on())["lists"]["all"]["count"] == 1
+    await alice.set_state(space, "m.space.child", {}, room)
+    assert (await sliding.goes_on())["lists"]["all"]["count"] == 0
+    assert sliding.rooms[invite].invite_state
+    ignored: Json = {"ignored_users": {bob.user_id: {}}}
+    await alice.ok("PUT", f"user/{alice.user_id}/account_data/m.ignored_user_list", json=ignored)
+    await bob.send(room, "not to be heard")
+    said = await sliding.goes_on()
+    assert said["lists"]["everything"]["count"] == 2
+    assert _bodies(said["rooms"].get(room, {"timeline": []})) == []
 
 
 def test_connections_are_bounded() -> None:

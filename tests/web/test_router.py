@@ -127,6 +127,9 @@ def test_the_walk_agrees_with_a_search_through_all_routes(
 
 def test_old_clients_find_the_same_under_the_old_name() -> None:
     router = Router([_endpoint("GET", V3 + "/profile/{userId}"), _endpoint("GET", "/_matrix/client/v1/x")])
-    assert _found(router, "GET", "/_matrix/client/r0/profile/a") == (V3 + "/profile/{userId}", {"userId": "a"})
+    assert _found(router, "GET", "/_matrix/client/r0/profile/a") == (
+        V3 + "/profile/{userId}",
+        {"userId": "a"},
+    )
     with pytest.raises(Unrecognized):
         router.find("GET", "/_matrix/client/r0/x")

@@ -39,23 +39,30 @@ async def fetched_events(
 
 
 async def fetch_auth_events(tenant: Tenant, server: ServerName, event: Event) -> None:
-    """Gets, as far as the server has it, what the event rests on. Nothing is raised: whoever needs it will miss it."""
+    """Keeps what the event rests on as outliers, as far as the server has it. Nothing is raised: who needs it will miss it."""
+    await store_outliers(tenant, await told_auth_events(tenant, server, event))
+
+
+async def told_auth_events(tenant: Tenant, server: ServerName, event: Event) -> list[Event]:
+    """What we lack of that which the event rests on, as far as the server has it. Nothing is raised."""
     try:
         chain = await tenant.remotes.event_auth(server, event.room_id, event.event_id)
     except RemoteFailed:
         chain = []
-    await keep_outliers(tenant, event.version, event.room_id, chain)
-    missing = await unknown(tenant, event.auth_events)
-    found: list[Event] = []
+    checked = await checked_pdus(tenant, event.version, chain)
+    told = {one.event_id: one for one in checked.events if one.room_id == event.room_id}
+    lacking = await unknown(tenant, told.keys())
+    found = {event_id: one for event_id, one in told.items() if event_id in lacking}
+    named = {auth_event for one in (event, *found.values()) for auth_event in one.auth_events}
+    missing = (await unknown(tenant, named)) - found.keys()
     for _ in range(_ROUNDS):
         if not missing:
             break
         some = await fetched_events(tenant, server, event.version, event.room_id, missing)
-        found += some
-        here = {one.event_id for one in found}
+        found |= {one.event_id: one for one in some}
         named = {auth_event for one in some for auth_event in one.auth_events}
-        missing = (await unknown(tenant, named)) - here
-    await store_outliers(tenant, found)
+        missing = (await unknown(tenant, named)) - found.keys()
+    return list(found.values())
 
 
 async def keep_outliers(

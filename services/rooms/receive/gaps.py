@@ -1,33 +1,33 @@
 """Events that follow on what we do not have: what is missing is fetched, then they are placed (§Backfilling and retrieving
 missing events).
 
-First the server that sent the event is asked for the events between it and what we have. What is still missing then is
-beyond a gap: the state there is asked for (receive/bridge.py).
+First the server that sent the event is asked for the events between it and what we have, and then others are
+(receive/between.py). What is still missing then is beyond a gap: the state there is asked for (receive/bridge.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from protocol.errors import InvalidId
 from protocol.events import Event
 from protocol.ids import EventID, ServerName, server_of
 from services.ports import RemoteFailed
+from services.rooms.receive.between import events_between, without_state
 from services.rooms.receive.bridge import NoBridge, bridge
-from services.rooms.receive.check import checked_pdus
-from services.rooms.receive.fetch import fetch_auth_events
+from services.rooms.receive.fetch import told_auth_events
 from services.rooms.receive.observations import EventRefused
+from services.rooms.receive.order import oldest_first
+from services.rooms.receive.outliers import store_outliers
 from services.rooms.receive.place import Missing, Placed, receive_event
 from services.rooms.receive_state import StateUnknown
 from services.tenant import Tenant
 
 PATIENCE = 60.0  # seconds, for all that one event makes us ask for
-MAX_BETWEEN = 20  # events between what we have and what has come
 _ROUNDS = 4
-_REFUSED = 400  # statuses from here on
-_EARLIEST = 20
+_DEPTH = 2  # of events that are fetched because of others that were
 
 
 async def receive_with_what_it_needs(
@@ -60,44 +60,76 @@ async def _fetch(tenant: Tenant, event: Event, origin: ServerName, missing: Miss
     elif missing.prev:
         raise NoBridge(f"{origin} does not tell what it follows on, or only what cannot be placed")
     else:
-        await fetch_auth_events(tenant, origin, event)
+        await _receive_auth_events(tenant, event, origin, _DEPTH)
 
 
 async def _receive_between(
     tenant: Tenant, event: Event, origin: ServerName, missing: Collection[EventID]
 ) -> None:
     """Asks for the events before this one, and places them, the oldest first; where there are none, for the state."""
-    async with tenant.heads.locked(event.room_id) as head:
-        earliest = head.extremities[-_EARLIEST:]
-    try:
-        pdus = await tenant.remotes.missing_events(
-            origin, event.room_id, earliest, [event.event_id], MAX_BETWEEN, 0
-        )
-    except RemoteFailed as failed:
-        if failed.status is None or failed.status < _REFUSED:
-            raise
-        pdus = []
-    if not pdus:
-        await _bridge(tenant, event, origin, missing)
-    checked = await checked_pdus(tenant, event.version, pdus[:MAX_BETWEEN])
-    for older in oldest_first(one for one in checked.events if one.room_id == event.room_id):
-        if older.event_id != event.event_id:
-            await _receive_older(tenant, older, origin)
+    between = await events_between(tenant, origin, [event])
+    for older in oldest_first(between.events.values()):
+        await _receive_older(tenant, older, origin, _DEPTH, may_bridge=True)
+    if not between.is_nonsense:
+        lost = await without_state(tenant, missing - between.events.keys())
+        await _bridge(tenant, event, origin, lost)
 
 
-async def _receive_older(tenant: Tenant, event: Event, origin: ServerName) -> None:
+async def _receive_older(
+    tenant: Tenant, event: Event, origin: ServerName, depth: int, *, may_bridge: bool
+) -> bool:
+    """Has the event got its place? What it rests on is fetched, and what is beyond a gap before it if that may be."""
     for _ in range(_ROUNDS):
         try:
             await receive_event(tenant, event, origin)
-            return
+            return True
         except Missing as missing:
             try:
-                if missing.prev:
+                if not missing.prev and depth:
+                    await _receive_auth_events(tenant, event, origin, depth)
+                elif missing.prev and may_bridge:
                     await _bridge(tenant, event, origin, missing.prev)
                 else:
-                    await fetch_auth_events(tenant, origin, event)
+                    return False
             except (RemoteFailed, NoBridge):
-                return
+                return False
+        except StateUnknown:
+            return False
+    return False
+
+
+async def _receive_auth_events(tenant: Tenant, event: Event, origin: ServerName, depth: int) -> None:
+    """Asks for what the event rests on and for what that follows on: what can be placed is, the rest are outliers.
+
+    If its own auth events were enough, a liar could rest an event on one that the state before it does not allow: accepted
+    by those who have not seen where that one stands, rejected by the others, for ever.
+    """
+    told = await told_auth_events(tenant, origin, event)
+    if not told:
+        return
+    between = await events_between(tenant, origin, told)
+    names = {one.event_id for one in told}
+    placeable = await _placeable(tenant, [*told, *between.events.values()])
+    outliers: list[Event] = []
+    for one in oldest_first([*told, *between.events.values()]):
+        if one.event_id in placeable:
+            await store_outliers(tenant, outliers)  # it may rest on them
+            outliers = []
+            if await _receive_older(tenant, one, origin, depth - 1, may_bridge=False):
+                continue
+        if one.event_id in names:
+            outliers.append(one)
+    await store_outliers(tenant, outliers)
+
+
+async def _placeable(tenant: Tenant, events: Sequence[Event]) -> set[EventID]:
+    """Those of the events before which there is nothing that is neither here nor among them."""
+    missing = await without_state(tenant, {prev for event in events for prev in event.prev_events})
+    found: set[EventID] = set()
+    for event in oldest_first(events):
+        if event.prev_events and missing.isdisjoint(set(event.prev_events) - found):
+            found.add(event.event_id)
+    return found
 
 
 async def _bridge(tenant: Tenant, event: Event, origin: ServerName, missing: Collection[EventID]) -> None:
@@ -120,20 +152,3 @@ def _whom_to_ask(tenant: Tenant, event: Event, origin: ServerName) -> Iterable[S
     with suppress(InvalidId):
         servers.append(server_of(event.sender))
     return [server for server in dict.fromkeys(servers) if server != tenant.name]
-
-
-def oldest_first(events: Iterable[Event]) -> Iterator[Event]:
-    """The events, each after those of its prev events that are among them."""
-    by_id = {event.event_id: event for event in events}
-    done: set[EventID] = set()
-    # Depth says it for honest servers, and a lie costs nothing but another question.
-    todo = sorted(by_id.values(), key=lambda event: (event.depth, event.event_id), reverse=True)
-    for _ in range(len(todo) ** 2):
-        if not todo:
-            return
-        event = todo.pop()
-        if any(prev in by_id and prev not in done for prev in event.prev_events):
-            todo.insert(0, event)
-        else:
-            done.add(event.event_id)
-            yield event

@@ -24,8 +24,8 @@ from services.rooms.receive.branch import state_after, stored_before
 from services.rooms.receive.bridge import NoBridge, snapshot_of, told_state
 from services.rooms.receive.check import checked_pdus
 from services.rooms.receive.fetch import fetch_auth_events, unknown
-from services.rooms.receive.gaps import oldest_first
 from services.rooms.receive.lookup import has_place
+from services.rooms.receive.order import leading_back, oldest_first
 from services.rooms.receive.redactions import redaction_of
 from services.rooms.receive_state import StateBefore, StateUnknown, state_before, state_ids_in
 from services.tenant import Tenant
@@ -55,7 +55,7 @@ async def place_history(
 ) -> int:
     """How many of the events, which lead back from the points, are in their place now."""
     checked = await checked_pdus(tenant, version, pdus, from_backfill=True)
-    wanted = _leading_back((event for event in checked.events if event.room_id == room_id), points)
+    wanted = leading_back((event for event in checked.events if event.room_id == room_id), points)
     async with tenant.database.read() as tx:
         stored = await events_by_id(tx, [event.event_id for event in wanted])
     fresh = [e for e in wanted if e.event_id not in stored or not has_place(stored[e.event_id])]
@@ -74,19 +74,6 @@ async def place_history(
         placed += 1
     tenant.tails.drop(room_id)
     return placed
-
-
-def _leading_back(events: Iterable[Event], points: Collection[EventID]) -> list[Event]:
-    """Those of the events that are reached from the points over prev events: nobody asked for others."""
-    by_id = {event.event_id: event for event in events}
-    found: dict[EventID, Event] = {}
-    todo = list(points)
-    while todo:
-        event = by_id.get(todo.pop())
-        if event is not None and event.event_id not in found:
-            found[event.event_id] = event
-            todo.extend(event.prev_events)
-    return list(found.values())
 
 
 async def _with_auth_events(tenant: Tenant, server: ServerName, events: Sequence[Event]) -> list[Event]:

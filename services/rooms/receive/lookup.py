@@ -51,7 +51,8 @@ async def surroundings(tenant: Tenant, head: Head, event: Event) -> Surroundings
     keys = state_needed_for(event.version, event.type, event.sender, event.state_key, event.content)
     state = await head.state_events(tenant.database, keys)
     at_hand = {found.event_id: found for found in state.values()}
-    wanted = {event.event_id, *event.auth_events} - at_hand.keys()
+    # The event itself too where it is part of the state already: whether it has a place is what is asked.
+    wanted = {*event.auth_events} - at_hand.keys() | {event.event_id}
     if not follows:
         wanted.update(event.prev_events)
     async with tenant.database.read() as tx:

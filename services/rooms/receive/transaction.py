@@ -33,7 +33,7 @@ async def answer_before(tenant: Tenant, origin: ServerName, txn_id: str) -> byte
 
 async def remember_answer(tenant: Tenant, origin: ServerName, txn_id: str, answer: bytes) -> None:
     """The transaction has been worked off, and is answered so from now on."""
-    async with tenant.database.transaction() as tx:
+    async with tenant.database.read() as tx:
         await keep_response(tx, origin, txn_id, tenant.clock.now(), answer)
 
 

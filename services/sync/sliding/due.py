@@ -15,7 +15,9 @@ def due(state: State, matched: Matched, rooms: RoomList) -> dict[str, Telling]:
         return {}
     found: dict[str, Telling] = {}
     for room_id, config in matched.configs.items():
-        entry, sent = rooms.entries[room_id], state.rooms.get(room_id)
+        entry, sent = rooms.entries.get(room_id), state.rooms.get(room_id)
+        if entry is None:
+            continue  # another request has just found out that the user has nothing to do with it any more
         is_dm = room_id in rooms.direct
         if sent is None or _has_news(entry, sent, config, is_dm):
             found[room_id] = Telling(entry, config, sent, is_dm, is_matched=True)

@@ -28,7 +28,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the rooms' part of the answer has come to: `initial` rooms with the events of their timelines, `returning` ones
+    """What the rooms' part of the answer has come to: `initial` rooms and those with `expanded` timelines, with the
+    events of these; `returning` ones
     (in a window again, since when they were not), all of which the client knows now (`known`), and receipts that moved.
     """
 
@@ -36,6 +37,7 @@ class Around:
     request: SlidingRequest
     matched: Matched
     initial: Mapping[str, frozenset[str]]
+    expanded: Mapping[str, frozenset[str]]
     returning: Mapping[str, int]
     known: Mapping[str, Sent]
     moved: receipts.Receipts
@@ -133,15 +135,16 @@ async def _account_data(look: Look, around: Around, scope: Scope, answer: Extend
 
 
 async def _receipts(look: Look, around: Around, scope: Scope) -> Json:
-    """Of rooms that the client did not know, those that concern what it sees of them: at the timeline's events, and its own."""
+    """Of what the client did not know, those that concern what it sees now: at the timeline's events, and its own."""
     told: dict[str, list[Any]] = {}
-    initial = [r for r in around.initial if around.is_told(scope, r) and r in look.joined]
+    shown = {**around.initial, **around.expanded}
+    initial = [r for r in shown if around.is_told(scope, r) and r in look.joined]
     since = {r: at for r, at in around.returning.items() if around.is_told(scope, r) and r in look.joined}
     if around.is_new("receipts"):
         since = {r: OLDEST for r in around.known if around.is_told(scope, r) and r in look.joined}
         since = {r: at for r, at in since.items() if r not in around.initial}
     if initial:
-        ids = [event_id for room_id in initial for event_id in around.initial[room_id]]
+        ids = [event_id for room_id in initial for event_id in shown[room_id]]
         tx, upto = await look.connection.tx(), look.upto.position
         _sort_in(look, told, await receipts_at(tx, look.user_id, initial, ids, upto))
     if since:
@@ -152,7 +155,20 @@ async def _receipts(look: Look, around: Around, scope: Scope) -> Json:
         for room_id, events in around.moved.events.items()
         if around.is_told(scope, room_id)
     }
-    return said | {room_id: receipts.events_of(rows)[0] for room_id, rows in told.items()}
+    for room_id, rows in told.items():
+        event = receipts.events_of(rows)[0]
+        said[room_id] = _merged(event, said[room_id]) if room_id in said else event
+    return said
+
+
+def _merged(event: Json, newer: Json) -> Json:
+    """Both in one: a user's receipt that both have is the same."""
+    content: Json = {event_id: dict(types) for event_id, types in event["content"].items()}
+    for event_id, types in newer["content"].items():
+        there = content.setdefault(event_id, {})
+        for receipt_type, users in types.items():
+            there[receipt_type] = users | there.get(receipt_type, {})
+    return event | {"content": content}
 
 
 def _sort_in(look: Look, told: dict[str, list[Any]], rows: Collection[Any]) -> None:

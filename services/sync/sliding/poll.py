@@ -38,7 +38,7 @@ from storage.rooms_of import joined_rooms_now
 
 Json = dict[str, Any]
 _REREADS = 3
-_SERIAL = 10**17  # what is left of a token's third number after a few digits less
+_SERIAL = 10**18  # as many as a token's number has room for
 
 
 async def sliding_sync(
@@ -113,10 +113,10 @@ class _Poll:
         return {"pos": new_pos} | found.body
 
     def _pos(self, state: State) -> str:
-        """«A `pos` token can be used in /messages and /relations»: so it is a token, with a number that nobody guesses."""
+        """«A `pos` token can be used in /messages and /relations»: it is one of theirs; they ignore the second number."""
         assert state.token is not None
         serial = int.from_bytes(self._tenant.random.bytes(8)) % _SERIAL
-        return str(replace(state.token, to_device=serial))
+        return str(replace(state.token, ephemeral=serial))
 
     async def _woken(self, state: State) -> bool:
         """Waits for news that the last look could not see; False at the timeout, and when the client has gone."""
@@ -210,7 +210,8 @@ class _Poll:
         if look.since is not None and (look.noted is None or look.noted.receipts or look.noted.own_reading):
             moved = await receipts.changes(look, ())
         initial = {room_id: told.events for room_id, told in rooms.told.items() if told.is_initial}
-        around = Around(state, self._request, rooms.matched, initial, returning, known, moved)
+        expanded = {room_id: told.events for room_id, told in rooms.told.items() if told.is_expanded}
+        around = Around(state, self._request, rooms.matched, initial, expanded, returning, known, moved)
         more = await extended(look, around)
         counted = await self._counted(of_rooms, rooms, around)
         return self._answer(state, look, rooms, known, away, more, counted)
@@ -264,6 +265,11 @@ class _Poll:
             told.setdefault(room_id, {}).update(unread_there)
         if counted:
             known = dict(known) | {r: replace(known[r], counts=there) for r, there in counted.items()}
+        if self._request.accepted:
+            for room_id, news in told.items():
+                news["lists"] = sorted(
+                    name for name, window in rooms.matched.windows.items() if room_id in window
+                )
         counts = rooms.matched.counts
         body: Json = {
             "lists": {name: {"count": count} for name, count in counts.items()},

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from protocol.events import MEMBER, StateKey
+from protocol.events import MEMBER, REDACTION, StateKey
 from services.rooms.client_event import shared_json, unsigned_member
 from services.rooms.tail import TailEvent
 from services.sync.sliding.request import RequiredState, RoomConfig
@@ -43,6 +43,11 @@ class Job:
     def expands(self) -> bool:
         """Is more asked for than before?"""
         return self.whole or not self.config.parts <= self.had
+
+    @property
+    def rereads_fields(self) -> bool:
+        """May the name and the avatar be others, though no state has changed? A redaction takes them out of their events."""
+        return self.whole or self.is_gap or any(event.type == REDACTION for event in self.timeline)
 
     def had_before(self, key: StateKey) -> bool:
         """Was the key asked for already, and so told?"""
@@ -89,7 +94,7 @@ async def _standing(tx: Tx, jobs: Sequence[Job]) -> dict[str, dict[StateKey, asy
     without_members: list[str] = []
     for job in jobs:
         keys += [(job.room_id, MEMBER, user) for user in sorted(_needed(job))]
-        if job.whole:
+        if job.rereads_fields:
             keys += [(job.room_id, *NAME), (job.room_id, *AVATAR)]
         if not job.expands:
             continue
@@ -133,7 +138,7 @@ def _ids_due(
 
 
 def _is_due(job: Job, key: StateKey) -> bool:
-    if key in (NAME, AVATAR) and job.whole:
+    if key in (NAME, AVATAR) and job.rereads_fields:
         return True
     if key[0] == MEMBER and job.config.lazy_members and key[1] in _needed(job):
         return True

@@ -64,6 +64,7 @@ class Told:
     json: Json
     sent: Sent | None
     is_initial: bool = False
+    is_expanded: bool = False
     events: frozenset[str] = frozenset()
 
 
@@ -182,7 +183,9 @@ async def _inside(look: Look, rooms: Sequence[_Room], noted: Noted | None, accep
         ids = frozenset(event.event_id for event in line.events)
         if room.telling.sent is not None and not room.is_initial:
             sent = replace(sent, counts=room.telling.sent.counts)
-        told[room_id] = Told(json, sent if room.telling.is_matched else None, room.is_initial, ids)
+        told[room_id] = Told(
+            json, sent if room.telling.is_matched else None, room.is_initial, room.is_expanded, ids
+        )
     return told
 
 
@@ -256,10 +259,10 @@ async def _shown(
         before = {} if room.is_initial or sent is None else dict(sent.shown)
         fields[room_id] = now = before | states[room_id].fields
         stamps = [event.position for event in timelines[room_id].events if event.type in BUMPING]
-        if stamps:
-            now["bump_stamp"] = stamps[-1]
-        elif room.is_initial or timelines[room_id].limited:
+        if room.is_initial or timelines[room_id].limited:
             unstamped.append((room_id, room.window.upto))
+        elif stamps and stamps[-1] > before.get("bump_stamp", 0):
+            now["bump_stamp"] = stamps[-1]
     found = await last_of_types(tx, unstamped, BUMPING, look.ignored)
     for room in rooms:
         room_id = room.window.room_id

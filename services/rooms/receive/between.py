@@ -1,0 +1,106 @@
+"""Asking other servers for the events between what we have and what has come (/get_missing_events)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from protocol.events import Event
+from protocol.ids import EventID, RoomID, ServerName
+from protocol.json import JsonObject
+from services.ports import RemoteFailed
+from services.rooms.membership.candidates import candidates
+from services.rooms.receive.check import checked_pdus
+from services.rooms.receive.order import leading_back
+from services.tenant import Tenant
+from storage.events import events_by_id
+from storage.servers.room_servers import servers_of_rooms
+
+MAX_BETWEEN = 20  # events that are asked for at a time
+MAX_ROUNDS = 5  # answers that bring us further
+MAX_OTHERS = 3  # servers that are asked beside the first
+_MAX_NAMED = 20
+
+
+@dataclass(slots=True)
+class Between:
+    """The events that were given, and whether the first server gave only what is of no use."""
+
+    events: dict[EventID, Event] = field(default_factory=dict)
+    is_nonsense: bool = False
+
+
+async def events_between(tenant: Tenant, origin: ServerName, points: Sequence[Event]) -> Between:
+    """What leads from the points (of one room) back to what we have, as far as it is given. Nothing is raised.
+
+    A server is asked again while that brings us further; then others that are in the room are.
+    """
+    room_id, rounds = points[0].room_id, MAX_ROUNDS
+    between = Between()
+    async with tenant.heads.locked(room_id) as head:
+        earliest = head.extremities[-_MAX_NAMED:]
+    ends = await _open_ends(tenant, points, between.events)
+    if not ends:
+        return between
+    for server in await _whom_to_ask(tenant, origin, room_id):
+        while ends and rounds:
+            pdus = await _told(tenant, server, room_id, earliest, ends)
+            fresh = await _fresh(tenant, points, between.events, pdus)
+            if not fresh:
+                between.is_nonsense |= server == origin and bool(pdus) and not between.events
+                break
+            rounds -= 1
+            between.events |= fresh
+            ends = await _open_ends(tenant, points, between.events)
+    return between
+
+
+async def _told(
+    tenant: Tenant,
+    server: ServerName,
+    room_id: RoomID,
+    earliest: Sequence[EventID],
+    latest: Sequence[EventID],
+) -> list[JsonObject]:
+    try:
+        pdus = await tenant.remotes.missing_events(server, room_id, earliest, latest, MAX_BETWEEN, 0)
+    except RemoteFailed:
+        return []
+    return pdus[:MAX_BETWEEN]
+
+
+async def _fresh(
+    tenant: Tenant, points: Sequence[Event], known: Mapping[EventID, Event], pdus: Sequence[JsonObject]
+) -> dict[EventID, Event]:
+    """Those of the PDUs that are good, lead back from the points, and have not been given before."""
+    checked = await checked_pdus(tenant, points[0].version, pdus)
+    of_room = [event for event in checked.events if event.room_id == points[0].room_id]
+    starts = {prev for event in points for prev in event.prev_events}
+    here = {event.event_id for event in points} | known.keys()
+    reached = leading_back([*known.values(), *of_room], starts)
+    return {event.event_id: event for event in reached if event.event_id not in here}
+
+
+async def _open_ends(
+    tenant: Tenant, points: Sequence[Event], known: Mapping[EventID, Event]
+) -> list[EventID]:
+    """Those of the events that follow on something that is neither here nor among them."""
+    here = {event.event_id for event in points} | known.keys()
+    events = {event.event_id: event for event in points} | dict(known)
+    missing = await without_state(tenant, {p for e in events.values() for p in e.prev_events} - here)
+    return [event_id for event_id, event in events.items() if missing & set(event.prev_events)][:_MAX_NAMED]
+
+
+async def without_state(tenant: Tenant, event_ids: Collection[EventID]) -> set[EventID]:
+    """Those of the events after which we do not know the state: nothing can follow on them."""
+    async with tenant.database.read() as tx:
+        stored = await events_by_id(tx, event_ids)
+    return set(event_ids) - {event_id for event_id, found in stored.items() if found.snapshot is not None}
+
+
+async def _whom_to_ask(tenant: Tenant, origin: ServerName, room_id: RoomID) -> list[ServerName]:
+    """The origin, and then those that have been in the room longest: they have most of it."""
+    async with tenant.database.read() as tx:
+        known = (await servers_of_rooms(tx, [room_id], tenant.name))[room_id]
+    longest_first = sorted((one for one in known.values() if one.joined), key=lambda one: one.since)
+    return candidates(tenant, [origin], (one.server for one in longest_first))[: 1 + MAX_OTHERS]
