@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from protocol.events import Event
+from services.rooms.receive.between import MAX_BETWEEN
 from tests.federation.scene import Scene
 from tests.federation.stranger import View
 from tests.fixtures.lying_server import Asked, LyingServer
@@ -37,14 +38,14 @@ class Teller:
         said = {"events": [event.json for event in events]}
         self.scene.liar.on("POST", f"{FEDERATION}/get_missing_events/", lambda _: said)
 
-    def tells_what_is_before(self, *known: Event, by: LyingServer | None = None, at_once: int = 20) -> None:
+    def tells_what_is_before(self, *known: Event, by: LyingServer | None = None) -> None:
         """As an honest server that knows these too: events before those that are asked for, the nearest first."""
         mine = self.events | {event.event_id: event for event in known}
 
         def answer(asked: Asked) -> Any:
             todo, found = list(asked.json["latest_events"]), dict[str, Event]()
             here = {*todo, *asked.json["earliest_events"]}
-            while todo and len(found) < at_once:
+            while todo and len(found) < MAX_BETWEEN:
                 event = mine.get(todo.pop(0))
                 for prev in event.prev_events if event else ():
                     if prev in mine and prev not in here:

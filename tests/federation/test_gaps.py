@@ -6,7 +6,7 @@ import pytest
 
 from protocol.events import Event
 from protocol.ids import ServerName
-from services.rooms.receive.between import MAX_ROUNDS
+from services.rooms.receive.between import MAX_BETWEEN, MAX_ROUNDS
 from storage.events import Standing
 from tests.client_api.stored import state_of
 from tests.federation.scene import Scene, set_the_scene
@@ -160,10 +160,10 @@ async def test_a_server_is_asked_again_while_that_brings_us_further(
 async def test_it_is_not_asked_for_ever(make_federated: MakeFederated, make_lying: MakeLying) -> None:
     scene = await set_the_scene(make_federated, make_lying)
     teller, view = Teller(scene), scene.view
-    for _ in range(MAX_ROUNDS + 2):
+    for _ in range(MAX_ROUNDS * MAX_BETWEEN + 2):
         last = scene.says(view)
         view = teller.knows(view, last)
-    teller.tells_what_is_before(at_once=1)
+    teller.tells_what_is_before()
     await scene.sends(last)
     assert scene.liar.times_asked(f"{FEDERATION}/get_missing_events/") == MAX_ROUNDS
     # The state is asked for where that ends.

@@ -109,7 +109,7 @@ def _forget_what_is_in_memory(homeserver: Homeserver) -> None:
         cache.reset(tenant.feed.position)
 
 
-@pytest.mark.parametrize("seed", (200, 201, 301, 302, 312, 411))
+@pytest.mark.parametrize("seed", [200, 201, 301, 302, 312, 411])
 async def test_what_was_applied_is_what_a_fresh_connection_says(homeserver: Homeserver, seed: int) -> None:
     clients = [await homeserver.user(name) for name in USERS]
     watchers = await _watchers(clients)

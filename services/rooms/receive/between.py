@@ -33,7 +33,7 @@ class Between:
 async def events_between(tenant: Tenant, origin: ServerName, points: Sequence[Event]) -> Between:
     """What leads from the points (of one room) back to what we have, as far as it is given. Nothing is raised.
 
-    A server is asked again while that brings us further; then others that are in the room are.
+    A server is asked again while it gives as much as it may, and that brings us further; then others in the room are asked.
     """
     room_id, rounds = points[0].room_id, MAX_ROUNDS
     between = Between()
@@ -52,6 +52,8 @@ async def events_between(tenant: Tenant, origin: ServerName, points: Sequence[Ev
             rounds -= 1
             between.events |= fresh
             ends = await _open_ends(tenant, points, between.events)
+            if len(pdus) < MAX_BETWEEN:
+                break
     return between
 
 
