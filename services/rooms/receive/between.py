@@ -24,7 +24,7 @@ _MAX_NAMED = 20
 
 @dataclass(slots=True)
 class Between:
-    """The events that were given, and whether the first server gave only what is of no use."""
+    """The events that were given, and whether the first server gave what is no event, or of no use."""
 
     events: dict[EventID, Event] = field(default_factory=dict)
     is_nonsense: bool = False
@@ -44,10 +44,12 @@ async def events_between(tenant: Tenant, origin: ServerName, points: Sequence[Ev
         return between
     for server in await _whom_to_ask(tenant, origin, room_id):
         while ends and rounds:
-            pdus = await _told(tenant, server, room_id, earliest, ends)
-            fresh = await _fresh(tenant, points, between.events, pdus)
+            pdus, is_answer = await _told(tenant, server, room_id, earliest, ends)
+            checked = await checked_pdus(tenant, points[0].version, pdus)
+            fresh = _fresh(points, between.events, checked.events)
+            is_of_use = is_answer and not checked.dropped and (bool(fresh) or not pdus)
+            between.is_nonsense |= server == origin and not is_of_use
             if not fresh:
-                between.is_nonsense |= server == origin and bool(pdus) and not between.events
                 break
             rounds -= 1
             between.events |= fresh
@@ -63,20 +65,20 @@ async def _told(
     room_id: RoomID,
     earliest: Sequence[EventID],
     latest: Sequence[EventID],
-) -> list[JsonObject]:
+) -> tuple[list[JsonObject], bool]:
+    """The events given, and whether that was an answer: a refusal is one, what has no events in it is none."""
     try:
         pdus = await tenant.remotes.missing_events(server, room_id, earliest, latest, MAX_BETWEEN, 0)
-    except RemoteFailed:
-        return []
-    return pdus[:MAX_BETWEEN]
+    except RemoteFailed as error:
+        return [], error.status is not None and error.status >= 400
+    return pdus[:MAX_BETWEEN], True
 
 
-async def _fresh(
-    tenant: Tenant, points: Sequence[Event], known: Mapping[EventID, Event], pdus: Sequence[JsonObject]
+def _fresh(
+    points: Sequence[Event], known: Mapping[EventID, Event], given: Sequence[Event]
 ) -> dict[EventID, Event]:
-    """Those of the PDUs that are good, lead back from the points, and have not been given before."""
-    checked = await checked_pdus(tenant, points[0].version, pdus)
-    of_room = [event for event in checked.events if event.room_id == points[0].room_id]
+    """Those of the events that lead back from the points, and have not been given before."""
+    of_room = [event for event in given if event.room_id == points[0].room_id]
     starts = {prev for event in points for prev in event.prev_events}
     here = {event.event_id for event in points} | known.keys()
     reached = leading_back([*known.values(), *of_room], starts)

@@ -69,7 +69,7 @@ async def _receive_between(
     """Asks for the events before this one, and places them, the oldest first; where there are none, for the state."""
     between = await events_between(tenant, origin, [event])
     for older in oldest_first(between.events.values()):
-        await _receive_older(tenant, older, origin, _DEPTH, may_bridge=True)
+        await _receive_older(tenant, older, origin, _DEPTH, may_bridge=not between.is_nonsense)
     if not between.is_nonsense:
         lost = await without_state(tenant, missing - between.events.keys())
         await _bridge(tenant, event, origin, lost)
