@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from media_repo.thumbnails import NotAPicture, make_thumbnail, size_for
 from services.settings import Media
@@ -131,6 +131,13 @@ async def test_a_picture_is_turned_as_its_camera_was(alice: Client) -> None:
     assert top[0] > 200  # what was left is above
 
 
+@pytest.fixture
+def _as_pillow_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package of the test environment tells Pillow, for the whole process, to put up with broken files."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+
+
+@pytest.mark.usefixtures("_as_pillow_is")
 @pytest.mark.parametrize(
     ("data", "content_type"),
     [

@@ -44,7 +44,9 @@ async def typing_and_receipts(stage: Stage) -> None:
 
 async def _sees(who: Client, room_id: str, kind: str, right: Any) -> None:
     def told(reply: dict[str, Any]) -> bool:
-        events = reply["rooms"].get("join", {}).get(room_id, {}).get("ephemeral", {}).get("events", [])
+        events = (
+            reply.get("rooms", {}).get("join", {}).get(room_id, {}).get("ephemeral", {}).get("events", [])
+        )
         return any(event["type"] == kind and right(event["content"]) for event in events)
 
     await who.sync_until(told, LONG)

@@ -86,7 +86,7 @@ async def member(client: Client, room_id: str, who: Client, membership: str) -> 
 
 async def shown(client: Client, room_id: str, section: str) -> dict[str, Any]:
     """The room in a section of the client's /sync: invite, knock, leave."""
-    reply = await client.sync_until(lambda reply: room_id in reply["rooms"].get(section, {}), LONG)
+    reply = await client.sync_until(lambda reply: room_id in reply.get("rooms", {}).get(section, {}), LONG)
     room: dict[str, Any] = reply["rooms"][section][room_id]
     return room
 
