@@ -25,11 +25,9 @@ from storage.blobs import FolderBlobs
 from storage.database import Database
 from storage.feed import Feed, Subscriber
 from storage.journal import Journal, Note
-from storage.redis.connection import RedisCorner
 from storage.redis.ephemeral import Ephemeral, LocalEphemeral
-from storage.redis.limits import Limits, LocalLimits, RedisLimits
-from storage.redis.shared_ephemeral import RedisEphemeral
-from storage.redis.wakeups import LocalWakeups, RedisWakeups, Wakeups
+from storage.redis.limits import Limits, LocalLimits
+from storage.redis.wakeups import LocalWakeups, Wakeups
 from storage.schema.migrate import migrate
 
 LOOK_AGAIN = 5.0
@@ -113,6 +111,11 @@ async def _shared(
     if platform.redis_url is None:
         wakeups, ephemeral, limits = LocalWakeups(), LocalEphemeral(platform.clock), LocalLimits()
     else:
+        # The driver takes 7 MiB: who needs no Redis does not load it.
+        from storage.redis.connection import RedisCorner
+        from storage.redis.shared_ephemeral import RedisEphemeral
+        from storage.redis.shared_limits import RedisLimits
+        from storage.redis.shared_wakeups import RedisWakeups
 
         def report(what: str, error: BaseException) -> None:
             observe(BackgroundFailure(what, error))

@@ -84,7 +84,7 @@ class Person:
         while len(heard) < count:
             news = await self.call(server, "GET", f"/sync?{query}")
             query = f"timeout=20000&since={news['next_batch']}"
-            timeline = news["rooms"].get("join", {}).get(room_id, {}).get("timeline", {"events": []})
+            timeline = news.get("rooms", {}).get("join", {}).get(room_id, {}).get("timeline", {"events": []})
             assert not timeline.get("limited") or not heard
             heard += [event["event_id"] for event in timeline["events"] if event["type"] == "m.room.message"]
         return heard
@@ -148,7 +148,7 @@ async def test_typing_receipts_and_logout_reach_the_other_process(
     while seen != {"m.typing", "m.receipt"}:
         news = await bob.call(pair[1], "GET", f"/sync?timeout=20000&since={since}")
         since = news["next_batch"]
-        ephemeral = news["rooms"].get("join", {}).get(room_id, {}).get("ephemeral", {"events": []})
+        ephemeral = news.get("rooms", {}).get("join", {}).get(room_id, {}).get("ephemeral", {"events": []})
         seen |= {event["type"] for event in ephemeral["events"]}
     assert (await alice.call(pair[1], "GET", "/account/whoami"))["user_id"] == alice.user_id
     await alice.call(pair[0], "POST", "/logout")

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from storage.redis import limits as module
-from storage.redis.limits import Limits, LocalLimits, RedisLimits
+from storage.redis.limits import Limits, LocalLimits
+from storage.redis.shared_limits import RedisLimits
 from tests.storage.redis.conftest import Corner, Reported
 
 NOW = 1_800_000_000_000

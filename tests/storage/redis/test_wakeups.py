@@ -9,7 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from storage.journal import Note
-from storage.redis.wakeups import LocalWakeups, RedisWakeups, Wakeups
+from storage.redis.shared_wakeups import RedisWakeups
+from storage.redis.wakeups import LocalWakeups, Wakeups
 from tests.storage.redis.conftest import Corner, Reported
 
 NOTES = [Note(n, n, (f"e!room{n}:one", "r!é:one")) for n in range(1, 300)]
