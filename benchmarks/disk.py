@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks import scenes
+from benchmarks.http import Connection
 from benchmarks.measure import gather_bounded
 from benchmarks.peers import Server, hearth
 
@@ -24,15 +25,29 @@ async def _sizes(server: Server) -> dict[str, int]:
         await connection.close()
 
 
+async def _alone(user: Connection, path: str) -> None:
+    """A request on a connection of its own: more users take part than files may be open."""
+    await user.ok("POST", path, {})
+    user.close()
+
+
+async def _says(user: Connection, room: str) -> None:
+    await scenes.say(user, room)
+    user.close()
+
+
 async def run(peer: bool, scale: float) -> dict[str, Any]:
     """Prints the table and returns the figures."""
     count = int(20_000 * scale)
     async with hearth() as server:
         people = await scenes.users(server, count, 32)
         empty = await _sizes(server)
-        room = await scenes.room(people[0], people[1:], 32)
+        room = await scenes.room(people[0], [])
+        await gather_bounded(
+            count - 1, 32, lambda n: _alone(people[n + 1], f"/_matrix/client/v3/rooms/{room}/join")
+        )
         joined = await _sizes(server)
-        await gather_bounded(count, 32, lambda n: scenes.say(people[n], room))
+        await gather_bounded(count, 32, lambda n: _says(people[n], room))
         full = await _sizes(server)
     print(f"{'table':<28}{'joins, KiB':>14}{'messages, KiB':>16}")
     for name in sorted(full, key=lambda name: empty[name] - full[name]):
