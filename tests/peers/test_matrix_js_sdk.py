@@ -1,4 +1,4 @@
-"""matrix-js-sdk, the core of Element Web, on node: the conversation is in js/talk.mjs."""
+"""matrix-js-sdk, the core of Element Web, on node: the conversations are in js/ (sliding.mjs is encrypted, over sliding sync)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.fixtures.live import live_server
 _JS = Path(__file__).parent / "js"
 
 
-async def test_two_people_talk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("conversation", ["talk.mjs", "sliding.mjs"])
+async def test_two_people_talk(tmp_path: Path, conversation: str) -> None:
     node = shutil.which("node")
     if node is None or not (_JS / "node_modules").is_dir():
         assert "CI" not in os.environ, "node or its packages are missing: scripts/test installs the packages"
@@ -22,7 +23,7 @@ async def test_two_people_talk(tmp_path: Path) -> None:
     async with live_server(tmp_path, "--open-registration") as server:
         talk = await asyncio.create_subprocess_exec(
             node,
-            "talk.mjs",
+            conversation,
             server.url,
             cwd=_JS,
             stdout=asyncio.subprocess.PIPE,
