@@ -16,7 +16,7 @@ _CREATE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS {}"
 _CREATE_TABLE = """
     CREATE TABLE IF NOT EXISTS schema_steps (step integer PRIMARY KEY, name text NOT NULL, at timestamptz NOT NULL DEFAULT now())
 """
-_DONE = "SELECT coalesce(max(step), 0) FROM schema_steps"
+_DONE = "SELECT step FROM schema_steps"
 _RECORD = "INSERT INTO schema_steps (step, name) VALUES ($1, $2)"
 _TAKE_LOCK = sql("SELECT pg_advisory_lock($1::bigint)")
 _GIVE_LOCK = sql("SELECT pg_advisory_unlock($1::bigint)")
@@ -46,13 +46,13 @@ async def migrate(connection: asyncpg.Connection, schema: str) -> list[str]:
 
 
 async def _run_missing(connection: asyncpg.Connection) -> list[str]:
-    done, all_steps = await connection.fetchval(_DONE), steps()
-    if done > max(all_steps):
+    done, all_steps = {row["step"] for row in await connection.fetch(_DONE)}, steps()
+    if not done <= all_steps.keys():
         raise NewerSchema(
-            f"the database is at step {done}, this program knows {max(all_steps)}: use a newer version"
+            f"the database is at step {max(done)}, this program knows {max(all_steps)}: use a newer version"
         )
     names = []
-    for number in range(done + 1, max(all_steps) + 1):
+    for number in sorted(all_steps.keys() - done):
         async with connection.transaction():
             await connection.execute(all_steps[number].read_text())
             await connection.execute(_RECORD, number, all_steps[number].stem)
