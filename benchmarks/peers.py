@@ -190,6 +190,7 @@ rc_joins_per_room: *free
 rc_invites: {{per_room: *free, per_user: *free, per_issuer: *free}}
 rc_admin_redaction: *free
 rc_presence: {{per_user: *free}}
+rc_room_creation: *free
 """
 _SYNAPSE_TLS = """
   - {{port: {port}, bind_addresses: [127.0.0.1], type: http, tls: true, resources: [{{names: [federation]}}]}}

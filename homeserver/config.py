@@ -28,6 +28,7 @@ from services.settings import (
     RATE_LIMITS,
     SECOND,
     Accounts,
+    Guards,
     Passwords,
     RateLimit,
     RegistrationMode,
@@ -36,7 +37,7 @@ from services.settings import (
 WEB_URL = url("http", "https")
 TURN_URI = url("turn", "turns")
 PORT = whole(0, 65_535)
-PASSWORDS, ACCOUNTS = Passwords(), Accounts()
+PASSWORDS, ACCOUNTS, GUARDS = Passwords(), Accounts(), Guards()
 
 
 class Api(Enum):
@@ -203,6 +204,36 @@ class RateLimitsConfig:
     joins: BucketConfig = _bucket("joins", "Making and joining rooms.")
     invites: BucketConfig = _bucket("invites", "Inviting others.")
     media: BucketConfig = _bucket("media", "Uploads and downloads.")
+    device_share: float = setting(RATE, "How much of it one of the user's devices may take (1: all).", 0.8)
+    address_factor: float = setting(
+        RATE, "How many times as much all users behind one address may take together.", 20.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GuardsConfig:
+    """How much of the server one user, or one room, may take."""
+
+    rooms_per_user: int | None = setting(
+        whole(1), "Who is in so many rooms joins and makes no more; null: no limit.", GUARDS.rooms_per_user,
+        optional=True, example="10000",
+    )  # fmt: skip
+    members_per_room: int | None = setting(
+        whole(1), "A room with so many members takes no more through this server; null: no limit.",
+        GUARDS.members_per_room, optional=True, example="50000",
+    )  # fmt: skip
+    invites_per_hour: int | None = setting(
+        whole(1), "How many people one user may invite in an hour; null: no limit.",
+        GUARDS.invites_per_hour, optional=True,
+    )  # fmt: skip
+    connections_per_user: int | None = setting(
+        whole(2), "How many requests of one user are served at once, waiting ones included; null: no limit.",
+        GUARDS.connections_per_user, optional=True,
+    )  # fmt: skip
+    info_uri: str | None = setting(
+        WEB_URL, "The page that users who meet one of these limits are shown. Without: the public base URL.",
+        None, optional=True, example="https://example.org/limits",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +374,7 @@ class Config:
         RateLimitsConfig,
         "How far users and addresses are held back: so many requests at once, then so many a second.",
     )
+    guards: GuardsConfig = setting(GuardsConfig, "How much of the server one user, or one room, may take.")
     rooms: RoomsConfig = setting(RoomsConfig, "Rooms that are made here.")
     federation: FederationConfig = setting(FederationConfig, "Other servers.")
     media: MediaConfig = setting(MediaConfig, "Uploads.")

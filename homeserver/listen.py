@@ -13,7 +13,7 @@ from aiohttp import web
 
 from homeserver.authenticate import requester_of
 from homeserver.config import ListenerConfig
-from homeserver.limits import hold_back
+from homeserver.limits import Crowds, hold_back
 from homeserver.routes import api_of
 from services.requester import Peer, Requester
 from services.tenant import Tenant
@@ -46,13 +46,14 @@ async def listening(
     endpoints: Sequence[Endpoint],
     tenants: Sequence[Tenant],
     observe: Callable[[Served], None],
+    crowds: Crowds | None = None,
 ) -> AsyncIterator[str]:
     """The URL that is listened on; at the end waiting calls are answered, and running ones awaited for a while."""
     served = [endpoint for endpoint in endpoints if api_of(endpoint) in listener.apis]
     default = tenants[0] if len(tenants) == 1 else None
     hosts: Mapping[str, Tenant] = by_host(tenants) if default is None else {}
     site: Site[Tenant, Requester | Peer] = Site(
-        Router(served), hosts, default, requester_of, hold_back, observe
+        Router(served), hosts, default, requester_of, hold_back, observe, crowds or Crowds()
     )
     server = Server(_forwarded(site.answer)) if listener.behind_proxy else site.server()
     sockets = await _open(server, listener)

@@ -14,6 +14,7 @@ from homeserver.compute import ThreadCompute
 from homeserver.config import Config
 from homeserver.identity import remember
 from homeserver.life import alive
+from homeserver.limits import Crowds
 from homeserver.listen import listening
 from homeserver.logging import LOG, log_observation
 from homeserver.metrics import Metrics
@@ -41,9 +42,11 @@ async def serve(config: Config, add_user: str) -> None:
     async with AsyncExitStack() as stack:
         tenants = [tenant async for tenant in _all_opened(stack, config, metrics)]
         metrics.add_gauges(lambda: _gauges(tenants))
-        endpoints = (*all_endpoints(), metrics.endpoint())
+        endpoints, crowds = (*all_endpoints(), metrics.endpoint()), Crowds()
         urls = [
-            await stack.enter_async_context(listening(listener, endpoints, tenants, _observer(metrics)))
+            await stack.enter_async_context(
+                listening(listener, endpoints, tenants, _observer(metrics), crowds)
+            )
             for listener in config.listeners
         ]
         # What is here now stays: the garbage collector need not look at it again and again.

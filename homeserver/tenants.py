@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from homeserver.config import Config, RateLimitsConfig, RegistrationConfig, TenantConfig
+from homeserver.config import Config, GuardsConfig, RateLimitsConfig, RegistrationConfig, TenantConfig
 from services.settings import (
     RATE_LIMITS,
     Accounts,
     Federation,
+    Guards,
     Media,
     Passwords,
     RateLimit,
@@ -93,6 +94,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
             config.accounts.uia_lifetime,
         ),
         rate_limits=_rate_limits(config.rate_limits),
+        guards=_guards(config.guards),
         federation=Federation(
             config.federation.enabled,
             config.federation.ca_file,
@@ -126,7 +128,17 @@ def _registration(config: RegistrationConfig) -> Registration:
 def _rate_limits(config: RateLimitsConfig) -> RateLimits:
     buckets = {name: getattr(config, name) for name in RATE_LIMITS}
     limits = {name: RateLimit(bucket.per_second, bucket.burst) for name, bucket in buckets.items()}
-    return RateLimits(config.enabled, MappingProxyType(limits))
+    return RateLimits(config.enabled, MappingProxyType(limits), config.device_share, config.address_factor)
+
+
+def _guards(config: GuardsConfig) -> Guards:
+    return Guards(
+        config.rooms_per_user,
+        config.members_per_room,
+        config.invites_per_hour,
+        config.connections_per_user,
+        config.info_uri,
+    )
 
 
 def _base_url(config: Config, server_name: str) -> str:

@@ -80,14 +80,31 @@ RATE_LIMITS: Mapping[str, RateLimit] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Whether callers are held back, and how far for each class of endpoint (`web.endpoint.RATE_CLASSES`)."""
+    """Whether callers are held back, and how far for each class of endpoint (`web.endpoint.RATE_CLASSES`).
+
+    A class's bucket is a user's; one device may take a share of it, so that a bot that has gone mad leaves its owner's
+    telephone some, and an address, behind which many users may be, so many times as much.
+    """
 
     enabled: bool = True
     classes: Mapping[str, RateLimit] = field(default_factory=lambda: RATE_LIMITS)
+    device_share: float = 0.8
+    address_factor: float = 20.0
 
     def limit(self, name: str) -> RateLimit:
         """The bucket of a class; one that is not configured has the default's."""
         return self.classes.get(name) or self.classes.get(DEFAULT_CLASS) or RATE_LIMITS[DEFAULT_CLASS]
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """How much one user, or one room, may take of the server; None is no limit."""
+
+    rooms_per_user: int | None = None
+    members_per_room: int | None = None
+    invites_per_hour: int | None = 500
+    connections_per_user: int | None = 100
+    info_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +154,7 @@ class Settings:
     passwords: Passwords = field(default_factory=Passwords)
     accounts: Accounts = field(default_factory=Accounts)
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    guards: Guards = field(default_factory=Guards)
     federation: Federation = field(default_factory=Federation)
     presence_enabled: bool = True
     appservice_files: tuple[Path, ...] = ()

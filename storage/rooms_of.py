@@ -26,6 +26,20 @@ async def joined_rooms_now(tx: Tx, user_id: str) -> tuple[list[str], int]:
     return row["rooms"], row["position"]
 
 
+_COUNT = sql(
+    """
+    SELECT count(*) FROM (
+        SELECT FROM memberships WHERE user_id = $1 AND membership = 'join' AND is_local LIMIT $2
+    ) AS rooms
+"""
+)
+
+
+async def count_of_rooms(tx: Tx, user_id: str, limit: int) -> int:
+    """In how many rooms the user is; no further than the limit is counted."""
+    return int(await tx.fetchval(_COUNT, user_id, limit))
+
+
 _OF_USERS = sql(
     "SELECT DISTINCT room_id FROM memberships WHERE user_id = ANY($1) AND membership = 'join' AND is_local"
 )

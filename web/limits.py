@@ -1,6 +1,6 @@
 """What the front door asks of whoever counts requests; the counting itself is not done here."""
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from web.endpoint import RateClass
 
@@ -15,3 +15,13 @@ class Limit(Protocol[T_contra, R_contra]):
         self, tenant: T_contra, requester: R_contra | None, address: str, rate: RateClass, /
     ) -> None:
         """Returns when the request may go on; raises LimitExceeded with the time to wait when it may not."""
+
+
+class Crowd(Protocol[T_contra, R_contra]):
+    """Counts the requests that are being served at once."""
+
+    def enter(self, tenant: T_contra, requester: R_contra | None, /) -> Any:
+        """What `leave` is to be told when the request ends, or None; raises LimitExceeded when there are too many."""
+
+    def leave(self, entered: Any, /) -> None:
+        """The request has ended."""

@@ -17,7 +17,7 @@ from web.connection import Server
 from web.cors import PREFLIGHT_HEADERS
 from web.endpoint import Auth, Body, Endpoint
 from web.errors import internal_error, matrix_error, refusal
-from web.limits import Limit
+from web.limits import Crowd, Limit
 from web.receive import read_body
 from web.respond import Torn, respond
 from web.router import Router
@@ -69,6 +69,7 @@ class Site(Generic[T, R]):
         authenticate: Authenticate[T, R],
         limit: Limit[T, R] | None,
         observe: Callable[[Served], None],
+        crowd: Crowd[T, R] | None = None,
     ) -> None:
         """`tenants` by Host header, in lower case, with or without port; `default` for all other hosts."""
         self.router = router
@@ -77,6 +78,7 @@ class Site(Generic[T, R]):
         self._authenticate = authenticate
         self._limit = limit
         self._observe = observe
+        self._crowd = crowd
         self._time = asyncio.get_running_loop().time
 
     def server(self) -> Server:
@@ -91,6 +93,7 @@ class Site(Generic[T, R]):
             return web.Response(status=204, headers=PREFLIGHT_HEADERS)
         begun = self._time()
         call: Call[T, Any] | None = None
+        entered: Any = None
         try:
             call = self._call(request)
             endpoint = call.endpoint
@@ -98,6 +101,7 @@ class Site(Generic[T, R]):
                 call.body = await read_body(request, endpoint.max_body)  # the signature covers it
             if endpoint.auth is not Auth.NONE:
                 call.requester = await self._requester(call)
+                entered = self._crowd and self._crowd.enter(call.tenant, call.requester)
             if endpoint.limit is not None and self._limit is not None:
                 await self._limit(call.tenant, call.requester, call.remote, endpoint.limit)
             if endpoint.body is Body.JSON and endpoint.auth is not Auth.SERVER:
@@ -105,6 +109,9 @@ class Site(Generic[T, R]):
             response = await respond(request, await endpoint.serve(call))
         except Exception as error:  # noqa: BLE001  # the one place where all errors become replies
             return self._refuse(request, call, error, begun)
+        finally:
+            if entered is not None and self._crowd is not None:
+                self._crowd.leave(entered)
         self._observe(self._served(request, call, begun, response.status))
         return response
 

@@ -30,6 +30,7 @@ from protocol.matrix_error import (
 )
 from protocol.room_versions import RoomVersion, version_named
 from services.accounts.standing import refuse_suspended
+from services.guards import check_rooms_of
 from services.requester import Requester
 from services.rooms.append import committed
 from services.rooms.group import Group, commit_groups
@@ -68,6 +69,7 @@ class CreateRoom:
 async def create_room(tenant: Tenant, requester: Requester, request: CreateRoom) -> RoomID:
     """The ID of the new room. Raises UnsupportedRoomVersion, RoomInUse, InvalidRoomState and what invites may raise."""
     refuse_suspended(requester)
+    await check_rooms_of(tenant, requester)
     try:
         return await _create(tenant, requester, request)
     except Stale:

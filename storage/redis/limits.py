@@ -12,6 +12,8 @@ from typing import Protocol
 
 MAX_BUCKETS = 100_000
 SWEEP_EVERY = 10_000  # takes
+ROUNDING = 0.001
+"""Milliseconds: sums of thirds are not whole, and the last of a burst must pass."""
 
 
 class Limits(Protocol):
@@ -51,13 +53,13 @@ class LocalLimits:
         """The same, without a chance to wait."""
         interval = 1000 / per_second
         empty_at = max(self._empty_at.pop(key, now), now)
-        wait = empty_at + interval - burst * interval - now
+        wait = ceil(empty_at + interval - burst * interval - now - ROUNDING)
         if wait <= 0:
             empty_at += interval
         if empty_at > now:
             self._empty_at[key] = empty_at  # at the end: the dict is in the order of use
         self._sweep(now)
-        return max(ceil(wait), 0)
+        return max(wait, 0)
 
     def fill(self, key: str, empty_at: float) -> None:
         """Takes over what is known elsewhere of a bucket."""

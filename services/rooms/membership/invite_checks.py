@@ -7,6 +7,7 @@ import orjson
 from protocol.build import EventDraft
 from protocol.ids import UserID, parse_user_id, server_of
 from protocol.matrix_error import Forbidden, InviteBlocked
+from services.guards import count_invite
 from services.requester import Requester
 from services.tenant import Tenant
 from storage.account_data import GLOBAL, account_data_of
@@ -18,6 +19,7 @@ async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) 
         return
     guest = parse_user_id(draft.state_key)
     check_reachable(tenant, guest)
+    await count_invite(tenant, requester)
     # «m.invite_permission_config: default_action block» does not hold for application services.
     if requester.appservice is None:
         await check_wants_invites(tenant, guest)

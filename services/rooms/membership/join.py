@@ -10,6 +10,7 @@ from protocol.ids import RoomID, ServerName
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, UnableToAuthoriseJoin, UnableToGrantJoin
 from services.accounts.standing import refuse_suspended
+from services.guards import check_members, check_rooms_of
 from services.requester import Requester
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.enter import enter, join_elsewhere
@@ -31,6 +32,7 @@ async def join(
     come to (candidates.py).
     """
     refuse_suspended(requester)
+    await check_rooms_of(tenant, requester)
     servers = await whom_to_ask(tenant, room_id, requester.user_id, via)
     async with tenant.database.read() as tx:
         here = await residence(tx, room_id)
@@ -53,6 +55,7 @@ async def _join_here(
     before = member.membership if member is not None else None
     if before == "join":
         return
+    check_members(tenant, head)
     join_content = {**content, "membership": "join"}
     if before != "invite" and is_restricted(head, state):
         try:

@@ -10,6 +10,7 @@ from protocol.ids import RoomID, ServerName, UserID, server_of
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, IncompatibleRoomVersion
 from protocol.room_versions import ROOM_VERSIONS, RoomVersion
+from services.guards import check_members
 from services.ports import Template
 from services.rooms.compose import compose
 from services.rooms.head import Head
@@ -46,6 +47,8 @@ async def make_template(
     before = member.membership if member is not None else None
     if before == "ban":
         raise Forbidden("This user is banned")
+    if membership == "join":
+        check_members(tenant, head)
     if membership == "join" and before not in ("join", "invite") and is_restricted(head, state):
         content[AUTHORISED_VIA] = await authoriser(tenant, head, state, user_id)
     async with tenant.heads.locked(room_id) as head:
