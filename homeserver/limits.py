@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from protocol.matrix_error import LimitExceeded
-from services.guards import is_exempt
+from services.accounts.tokens import digest_of
+from services.guards import count_request, is_exempt
 from services.requester import Peer, Requester
 from services.tenant import Tenant
 from web.endpoint import RateClass
@@ -18,32 +17,17 @@ Caller = tuple[str, str]
 
 
 async def hold_back(
-    tenant: Tenant, requester: Requester | Peer | None, address: str, rate: RateClass
+    tenant: Tenant,
+    requester: Requester | Peer | None,
+    address: str,
+    rate: RateClass,
+    token: str | None = None,
 ) -> None:
-    """Raises LimitExceeded with the time to wait; application services are held back only if they ask for it."""
-    settings = tenant.settings.rate_limits
-    if not settings.enabled or (isinstance(requester, Requester) and is_exempt(tenant, requester)):
-        return
-    limit, now = settings.limit(rate.name), tenant.clock.now()
-    for who, share in _buckets(tenant, requester, address):
-        burst = max(1, round(limit.burst * share))
-        wait = await tenant.limits.take(f"{rate.name}:{who}", limit.per_second * share, burst, now)
-        if wait > 0:
-            raise LimitExceeded(wait)
-
-
-def _buckets(tenant: Tenant, requester: Requester | Peer | None, address: str) -> Iterator[tuple[str, float]]:
-    """Whose they are, and how large as a share of one user's."""
-    if requester is None:
-        yield address, 1.0
-    elif isinstance(requester, Peer):
-        yield requester.server_name, 1.0
-    else:
-        settings = tenant.settings.rate_limits
-        yield requester.user_id, 1.0
-        if requester.device_id is not None and settings.device_share < 1:
-            yield f"{requester.user_id}/{requester.device_id}", settings.device_share
-        yield f"users at {address}", settings.address_factor
+    """Raises LimitExceeded with the time to wait. Where anybody may ask, an application service is known by its `token`."""
+    if requester is None and token is not None and tenant.appservices.known:
+        appservice = tenant.appservices.by_token(digest_of(token))
+        requester = None if appservice is None else Requester(appservice.sender, appservice=appservice.id)
+    await count_request(tenant, requester, address, rate.name)
 
 
 class Crowds:

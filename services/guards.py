@@ -1,18 +1,52 @@
-"""How much of the server one user, or one room, may take: rooms, members, invites (`guards` in the configuration).
+"""How much of the server one user, or one room, may take: requests, rooms, members, invites (`rate_limits` and `guards` in the
+configuration).
 
-A limit is looked at before the change and may be passed by what runs at the same moment: it guards the server's size, nothing
-that must be exact. Application services that are exempt from rate limits are exempt here too.
+A limit of size is looked at before the change and may be passed by what runs at the same moment: it guards the server, nothing
+that must be exact. Application services that are exempt from rate limits are exempt here too, and so is the server itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from protocol.matrix_error import LimitExceeded, ResourceLimitExceeded, UserLimitExceeded
-from services.requester import Requester
+from services.requester import Peer, Requester
 from services.rooms.head import Head
 from services.tenant import Tenant
 from storage.rooms_of import count_of_rooms
 
 HOUR_S = 3600
+
+
+async def count_request(
+    tenant: Tenant, requester: Requester | Peer | None, address: str, rate_class: str
+) -> None:
+    """Counts one request of a class; raises LimitExceeded with the time to wait. Application services are held back only if
+    they ask for it.
+    """
+    settings = tenant.settings.rate_limits
+    if not settings.enabled or (isinstance(requester, Requester) and is_exempt(tenant, requester)):
+        return
+    limit, now = settings.limit(rate_class), tenant.clock.now()
+    for who, share in _buckets(tenant, requester, address):
+        burst = max(1, round(limit.burst * share))
+        wait = await tenant.limits.take(f"{rate_class}:{who}", limit.per_second * share, burst, now)
+        if wait > 0:
+            raise LimitExceeded(wait)
+
+
+def _buckets(tenant: Tenant, requester: Requester | Peer | None, address: str) -> Iterator[tuple[str, float]]:
+    """Whose they are, and how large as a share of one user's."""
+    if requester is None:
+        yield address, 1.0
+    elif isinstance(requester, Peer):
+        yield requester.server_name, 1.0
+    else:
+        settings = tenant.settings.rate_limits
+        yield requester.user_id, 1.0
+        if requester.device_id is not None and settings.device_share < 1:
+            yield f"{requester.user_id}/{requester.device_id}", settings.device_share
+        yield f"users at {address}", settings.address_factor
 
 
 async def check_rooms_of(tenant: Tenant, requester: Requester) -> None:
@@ -44,9 +78,10 @@ async def count_invite(tenant: Tenant, requester: Requester) -> None:
 
 
 def is_exempt(tenant: Tenant, requester: Requester) -> bool:
-    """Whether the requester acts for an application service that is not to be held back."""
+    """Whether the requester is the server itself, or an application service that is not to be held back."""
     if requester.appservice is None:
-        return False
+        notices = tenant.settings.server_notices
+        return notices is not None and requester.user_id == notices.user_id
     appservice = tenant.appservices.by_id(requester.appservice)
     return appservice is not None and not appservice.rate_limited
 

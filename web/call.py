@@ -113,12 +113,12 @@ class Call(Generic[T, R]):
         return disconnection(self.request)
 
     def access_token(self) -> str | None:
-        """The token from the Authorization header or the (deprecated) query parameter; None where there is
-        neither.
+        """The token from the Authorization header, from a WebSocket's subprotocols, or from the (deprecated) query
+        parameter; None where there is none.
         """
         header = self.headers.get("Authorization")
         if header is None:
-            return self.query_text("access_token", None) or None
+            return self._token_of_a_browser() or self.query_text("access_token", None) or None
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -126,6 +126,14 @@ class Call(Generic[T, R]):
         if not token.isascii():
             raise UnknownToken
         return token or None
+
+    def _token_of_a_browser(self) -> str | None:
+        """Browsers can give a WebSocket no headers, but names of protocols: `access_token.` and the token is one."""
+        for protocol in self.headers.get("Sec-WebSocket-Protocol", "").split(","):
+            kind, _, token = protocol.strip().partition(".")
+            if kind == "access_token":
+                return token
+        return None
 
     # -- the body
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from web.reply import Json, Reply
+from web.socket import Upgrade
 
 DEFAULT_MAX_BODY = 256 * 1024
 """Bytes. An event is at most 64 KiB; JSON escapes may blow it up by a factor."""
@@ -56,7 +57,7 @@ GENERAL = RateClass("general")
 
 RATE_CLASSES = (MESSAGES, LOGIN, REGISTRATION, JOINS, INVITES, MEDIA, EPHEMERAL, KEYS, GENERAL)
 
-Serve = Callable[[Any], Awaitable[Json | Reply]]
+Serve = Callable[[Any], Awaitable[Json | Reply | Upgrade]]
 """An endpoint's function. What its call's tenant and requester are is settled by the assembly."""
 
 

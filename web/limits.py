@@ -12,9 +12,17 @@ class Limit(Protocol[T_contra, R_contra]):
     """Counts one request of a class against its sender: `requester` where there is one, else the address."""
 
     async def __call__(
-        self, tenant: T_contra, requester: R_contra | None, address: str, rate: RateClass, /
+        self,
+        tenant: T_contra,
+        requester: R_contra | None,
+        address: str,
+        rate: RateClass,
+        token: str | None = None,
+        /,
     ) -> None:
-        """Returns when the request may go on; raises LimitExceeded with the time to wait when it may not."""
+        """Returns when the request may go on; raises LimitExceeded with the time to wait when it may not. `token` is what
+        was shown to an endpoint that asks for none: it proves nothing yet.
+        """
 
 
 class Crowd(Protocol[T_contra, R_contra]):

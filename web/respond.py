@@ -3,17 +3,20 @@
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
-import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
+from protocol.json import encoded
 from web.cors import CORS_HEADERS
 from web.reply import JSON_TYPE, Reply
+from web.socket import Upgrade, converse
 
 SERVER = "Hearth"
 OCTETS = "application/octet-stream"
 
 _COMMON = CIMultiDict({**CORS_HEADERS, "Server": SERVER})
+_UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
+_NOT_UPGRADED = {"errcode": "M_UNRECOGNIZED", "error": "This endpoint is a WebSocket"}
 _JSON = CIMultiDict({**_COMMON, "Content-Type": JSON_TYPE})
 
 
@@ -31,7 +34,7 @@ class _Sent(web.Response):
 
 def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> web.Response:
     """A response with the value's JSON; bytes are taken to be JSON already."""
-    raw = body if type(body) is bytes else orjson.dumps(body)
+    raw = body if type(body) is bytes else encoded(body)
     response = _Sent(body=raw, status=status, headers=_JSON)
     if headers:
         response.headers.update(headers)
@@ -60,6 +63,8 @@ def _headers(reply: Reply) -> CIMultiDict[str]:
 
 async def respond(request: web.BaseRequest, reply: Any) -> web.StreamResponse:
     """Answer the request with what its endpoint returned; a stream is written here, to its end."""
+    if isinstance(reply, Upgrade):
+        return await _converse(request, reply)
     if not isinstance(reply, Reply):
         return json_response(200, reply)
     body = reply.body
@@ -69,7 +74,15 @@ async def respond(request: web.BaseRequest, reply: Any) -> web.StreamResponse:
         return await _write(request, stream_of(reply), body)
     if reply.content_type is None:
         return json_response(reply.status, body, reply.headers)
-    return response_of(reply, orjson.dumps(body))
+    return response_of(reply, encoded(body))
+
+
+async def _converse(request: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
+    try:
+        over = await converse(request, upgrade)
+    except Exception as error:
+        raise Torn from error
+    return over or json_response(426, _NOT_UPGRADED, _UPGRADE)
 
 
 async def _write(

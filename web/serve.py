@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
-from protocol.matrix_error import GuestAccessForbidden, MissingToken, NotFound
+from protocol.matrix_error import GuestAccessForbidden, MatrixError, MissingToken, NotFound
 from web.call import Call
 from web.connection import Server
 from web.cors import PREFLIGHT_HEADERS
@@ -103,7 +103,8 @@ class Site(Generic[T, R]):
                 call.requester = await self._requester(call)
                 entered = self._crowd and self._crowd.enter(call.tenant, call.requester)
             if endpoint.limit is not None and self._limit is not None:
-                await self._limit(call.tenant, call.requester, call.remote, endpoint.limit)
+                token = _unasked_token(call) if endpoint.auth is Auth.NONE else None
+                await self._limit(call.tenant, call.requester, call.remote, endpoint.limit, token)
             if endpoint.body is Body.JSON and endpoint.auth is not Auth.SERVER:
                 call.body = await read_body(request, endpoint.max_body)
             response = await respond(request, await endpoint.serve(call))
@@ -179,3 +180,11 @@ class Site(Generic[T, R]):
             seconds=self._time() - begun,
             failure=failure,
         )
+
+
+def _unasked_token(call: Call[Any, Any]) -> str | None:
+    """The token that a request shows to an endpoint that does not look at it; None also for what cannot be one."""
+    try:
+        return call.access_token()
+    except MatrixError:
+        return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.requester import Requester
@@ -41,6 +42,7 @@ class Logins:
         self.changes = 0
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._keys: dict[str, set[bytes]] = {}
+        self._watchers: dict[str, set[Callable[[], None]]] = {}
         self._listening = False
 
     def listen(self, feed: Feed) -> None:
@@ -69,8 +71,21 @@ class Logins:
     def forget(self, user_id: str) -> None:
         """The next request of the user is looked up in the database."""
         self.changes += 1
+        for changed in tuple(self._watchers.get(user_id, ())):
+            changed()
         for key in self._keys.pop(user_id, ()):
             self._entries.pop(key, None)
+
+    def watch(self, user_id: str, changed: Callable[[], None]) -> None:
+        """It is called when the user's standing or one of the user's logins has changed, or may have."""
+        self._watchers.setdefault(user_id, set()).add(changed)
+
+    def unwatch(self, user_id: str, changed: Callable[[], None]) -> None:
+        """It is not called any more."""
+        watchers = self._watchers[user_id]
+        watchers.discard(changed)
+        if not watchers:
+            del self._watchers[user_id]
 
     def _drop(self, key: bytes) -> None:
         user_id = self._entries.pop(key).requester.user_id
@@ -88,3 +103,5 @@ class Logins:
         self.changes += 1
         self._entries.clear()
         self._keys.clear()
+        for changed in [changed for watchers in self._watchers.values() for changed in watchers]:
+            changed()

@@ -17,7 +17,7 @@ from protocol.filters import Filter
 from services.presence import seen
 from services.requester import Requester
 from services.sync.answer import Answer, look_up
-from services.sync.ignored import ignored_by
+from services.sync.likings import likings_of
 from services.sync.listener import Noted
 from services.sync.look import Connection, Look, connection
 from services.sync.streams.to_device import acknowledge
@@ -53,6 +53,11 @@ class Departure(Protocol):
 
 async def sync(tenant: Tenant, requester: Requester, request: SyncRequest, gone: Departure) -> dict[str, Any]:
     """What is new since the token, as soon as there is something; after the timeout, or when the client has gone, nothing."""
+    return (await next_answer(tenant, requester, request, gone)).body
+
+
+async def next_answer(tenant: Tenant, requester: Requester, request: SyncRequest, gone: Departure) -> Answer:
+    """The same, with where to go on from and whether it is news."""
     await seen(tenant, requester.user_id, request.presence, requester.device_id)
     return await _Poll(tenant, requester, request, gone).answer()
 
@@ -75,8 +80,8 @@ class _Poll:
         self._since = request.since
         self._deadline = asyncio.get_running_loop().time() + request.timeout / 1000
 
-    async def answer(self) -> dict[str, Any]:
-        """The reply's body."""
+    async def answer(self) -> Answer:
+        """The news, or that there are none."""
         self._listener = await self._tenant.listeners.of(self._requester.user_id)
         memory = self._listener.memory_of(self._requester.device_id)
         memory.goes_on_from(str(self._since))
@@ -90,7 +95,7 @@ class _Poll:
             is_over = not await self._woken()
             self._listener = await self._tenant.listeners.of(self._requester.user_id)
         memory.token = str(answer.next_batch)
-        return answer.body
+        return answer
 
     async def _woken(self) -> bool:
         """Waits for news that the last look could not see; False at the timeout, and when the client has gone."""
@@ -145,7 +150,7 @@ class _Poll:
             now=self._tenant.clock.now(),
             listener=listener,
             memory=listener.memory_of(self._requester.device_id),
-            ignored=await ignored_by(listener, tx),
+            likings=await likings_of(listener, tx),
             noted=noted,
             full_state=self._request.full_state,
             state_after=self._request.state_after,
