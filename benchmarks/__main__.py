@@ -12,9 +12,11 @@ from benchmarks import (
     fanout,
     federation,
     idle,
+    large_room,
     login,
     resolution,
     room_size,
+    search,
     send,
     sliding,
     sync,
@@ -32,7 +34,9 @@ BENCHMARKS = {
     "disk": disk,
     "ceilings": ceilings,
     "resolution": resolution,
+    "search": search,
     "federation": federation,
+    "large-room": large_room,
 }
 
 

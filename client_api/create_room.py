@@ -1,9 +1,12 @@
 """Creating rooms (§Creation)."""
 
 from client_api import ClientCall
+from client_api.reasons import third_party_of
 from protocol.build import EventDraft
 from protocol.ids import parse_user_id
 from services.rooms import create
+from services.threepids.identity import identity_server
+from services.threepids.invite import invite_third_party
 from web.body import Fields
 from web.endpoint import GENERAL, Auth, endpoint
 from web.reply import Json
@@ -12,7 +15,14 @@ from web.reply import Json
 @endpoint("POST", "/_matrix/client/v3/createRoom", auth=Auth.USER, limit=GENERAL)
 async def create_room(call: ClientCall) -> Json:
     """The ID of the new room."""
-    return {"room_id": await create.create_room(call.tenant, call.requester, _request(call.fields))}
+    guests = [third_party_of(Fields(json)) for json in call.fields.objects("invite_3pid", [])]
+    for guest in guests:
+        identity_server(call.tenant, guest.id_server)
+    room_id = await create.create_room(call.tenant, call.requester, _request(call.fields))
+    content = {"is_direct": True} if call.flag("is_direct", False) else {}
+    for guest in guests:
+        await invite_third_party(call.tenant, call.requester, room_id, guest, content)
+    return {"room_id": room_id}
 
 
 def _request(fields: Fields) -> create.CreateRoom:
@@ -24,20 +34,11 @@ def _request(fields: Fields) -> create.CreateRoom:
         name=fields.text("name", None),
         topic=fields.text("topic", None),
         invite=tuple(map(parse_user_id, fields.strings("invite", []))),
-        invites_third_parties=_invites_third_parties(fields),
         is_direct=fields.flag("is_direct", False),
         creation_content=fields.object("creation_content", {}),
         initial_state=_initial_state(fields),
         power_level_override=fields.object("power_level_content_override", {}),
     )
-
-
-def _invites_third_parties(fields: Fields) -> bool:
-    invites = [Fields(json) for json in fields.objects("invite_3pid", [])]
-    for invite in invites:
-        for name in ("id_server", "id_access_token", "medium", "address"):
-            invite.text(name)
-    return bool(invites)
 
 
 def _initial_state(fields: Fields) -> tuple[EventDraft, ...]:

@@ -11,7 +11,7 @@ from protocol.matrix_error import MissingToken, Unknown
 from services.accounts.begin import begin_session, check_device_id
 from services.accounts.login import appservice_of, by_appservice, by_password, by_token, make_login_token
 from services.accounts.uia import PASSWORD, require_uia
-from services.accounts.uia_stages import name_of
+from services.accounts.uia_stages import name_of, user_named
 from web.endpoint import GENERAL, LOGIN, Auth, endpoint
 from web.reply import Json
 
@@ -21,11 +21,14 @@ FLOWS: list[dict[str, Any]] = [
     {"type": APPSERVICE},
 ]
 
+# «oauth_aware_preferred: clients that know OAuth 2.0 should offer this one only» (v1.18): it leads to the same pages.
+SSO: dict[str, Any] = {"type": "m.login.sso", "oauth_aware_preferred": True}
+
 
 @endpoint("GET", "/_matrix/client/v3/login", auth=Auth.NONE, limit=GENERAL)
 async def get_login_flows(call: AnonymousCall) -> Json:
     """The ways to log in."""
-    return {"flows": FLOWS}
+    return {"flows": [*FLOWS, SSO] if call.tenant.settings.oauth.enabled else FLOWS}
 
 
 @endpoint("POST", "/_matrix/client/v3/login", auth=Auth.NONE, limit=LOGIN)
@@ -39,7 +42,7 @@ async def login(call: AnonymousCall) -> Json:
 async def _user_of(call: AnonymousCall) -> UserID:
     match call.text("type"):
         case "m.login.password":
-            name = name_of(call.json_object())
+            name = await user_named(call.tenant, call.json_object())
             return await by_password(call.tenant, name, call.text("password"))
         case "m.login.token":
             return await by_token(call.tenant, call.text("token"))
@@ -54,7 +57,13 @@ async def _user_of(call: AnonymousCall) -> UserID:
             raise Unknown(f"There is no login by {kind}")
 
 
-@endpoint("POST", "/_matrix/client/v1/login/get_token", auth=Auth.USER, limit=LOGIN)
+@endpoint(
+    "POST",
+    "/_matrix/client/v1/login/get_token",
+    auth=Auth.USER,
+    limit=LOGIN,
+    also=("/_matrix/client/unstable/org.matrix.msc3882/login/get_token",),
+)
 async def generate_login_token(call: ClientCall) -> Json:
     """A token for another client of the user, after the password was asked for again."""
     await require_uia(call.tenant, call.requester, operation_of(call), PASSWORD)

@@ -3,6 +3,9 @@
 from client_api import ClientCall
 from protocol.ids import UserID, parse_user_id
 from protocol.json import JsonObject
+from services.rooms.swept import FLAGS
+from services.threepids.invite import ThirdParty
+from web.body import Fields
 
 _OURS = frozenset(
     (
@@ -24,6 +27,12 @@ def reason_of(call: ClientCall) -> JsonObject:
     return {} if reason is None else {"reason": reason}
 
 
+def removal_of(call: ClientCall) -> JsonObject:
+    """The reason of a kick or ban, and whether all that the user has sent goes with it (MSC4293)."""
+    sweeping = {flag: True for flag in FLAGS if call.flag(flag, False)}
+    return {**reason_of(call), **sweeping}
+
+
 def join_content_of(call: ClientCall) -> JsonObject:
     """The reason, and what else the client wants to stand in its member event.
 
@@ -41,3 +50,9 @@ def via_of(call: ClientCall) -> list[str]:
 def target_of(call: ClientCall) -> UserID:
     """The user in the body; raises MissingParam, or InvalidId for what is no user ID."""
     return parse_user_id(call.text("user_id"))
+
+
+def third_party_of(fields: Fields) -> ThirdParty:
+    """Somebody who is to be invited by an address."""
+    names = ("medium", "address", "id_server", "id_access_token")
+    return ThirdParty(*(fields.text(name) for name in names))

@@ -3,19 +3,23 @@
 from client_api import AnonymousCall
 from client_api.interactive import operation_of
 from client_api.session_reply import session_json, wish_of
+from client_api.token_request import mail_token, refuse_phone
 from protocol.ids import UserID
-from protocol.matrix_error import Forbidden, InvalidParam, MissingToken
+from protocol.matrix_error import Forbidden, InvalidParam, MissingToken, ThreepidMediumNotSupported
 from services.accounts.begin import Wish, begin_session, check_device_id
 from services.accounts.login import appservice_of
 from services.accounts.register import (
     Registration,
     check_available,
+    flows_of,
     register_for_appservice,
     register_guest,
     register_user,
 )
 from services.accounts.registration_tokens import is_valid
+from services.accounts.uia_stages import Stage
 from services.settings import RegistrationMode
+from services.threepids.sessions import Purpose
 from web.endpoint import GENERAL, REGISTRATION, Auth, endpoint
 from web.reply import Json
 
@@ -71,3 +75,17 @@ async def registration_token_validity(call: AnonymousCall) -> Json:
     if call.tenant.settings.registration.mode is RegistrationMode.CLOSED:
         raise Forbidden("Registration is closed")
     return {"valid": await is_valid(call.tenant, call.query_text("token"))}
+
+
+@endpoint("POST", "/_matrix/client/v3/register/email/requestToken", auth=Auth.NONE, limit=REGISTRATION)
+async def request_token_to_register_email(call: AnonymousCall) -> Json:
+    """A link is mailed to an address that an account is to be made with."""
+    if not any(Stage.EMAIL in flow for flow in flows_of(call.tenant)):
+        raise ThreepidMediumNotSupported("Accounts are made without an e-mail address here")
+    return await mail_token(call, Purpose.REGISTER)
+
+
+@endpoint("POST", "/_matrix/client/v3/register/msisdn/requestToken", auth=Auth.NONE, limit=REGISTRATION)
+async def request_token_to_register_msisdn(call: AnonymousCall) -> Json:
+    """This server works with no phone numbers."""
+    return refuse_phone(call)

@@ -1,6 +1,7 @@
 """Sending messages (§Sending events to a room)."""
 
 from client_api import ClientCall
+from client_api.delay import delay_of, scheduled
 from protocol.build import EventDraft
 from services.rooms.send import send_event
 from web.endpoint import MESSAGES, Auth, endpoint
@@ -15,7 +16,11 @@ from web.reply import Json
     limit=MESSAGES,
 )
 async def send_message(call: ClientCall) -> Json:
-    """The ID of the event; the same again for the same transaction ID."""
+    """The ID of the event, or of its delay (MSC4140); the same again for the same transaction ID."""
+    delay = delay_of(call)
+    if delay is not None:
+        draft = EventDraft(call.path["eventType"], call.json_object_or_empty())
+        return await scheduled(call, draft, delay, call.txn_id())
     draft = EventDraft(call.path["eventType"], call.json_object())
     at = timestamp(call)
     event_id = await send_event(call.tenant, call.requester, call.room_id(), draft, call.txn_id(), at)

@@ -1,6 +1,7 @@
 """Sending state events (§Sending events to a room)."""
 
 from client_api import ClientCall
+from client_api.delay import delay_of, scheduled
 from client_api.room_send import timestamp
 from protocol.build import EventDraft
 from protocol.events import MEMBER
@@ -22,8 +23,11 @@ _STATE = "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"
     also=(_STATE, _STATE + "/"),
 )
 async def set_room_state_with_key(call: ClientCall) -> Json:
-    """The ID of the event; that of the one which stands, if it says the same."""
+    """The ID of the event; that of the one which stands, if it says the same. Or that of its delay (MSC4140)."""
     event_type, content = call.path["eventType"], call.json_object()
+    delay = delay_of(call)
+    if delay is not None:
+        return await scheduled(call, EventDraft(event_type, content, call.path.get("stateKey", "")), delay)
     if event_type == MEMBER:
         content.pop(AUTHORISED_VIA, None)  # who vouches for a join is for servers to say
     draft = EventDraft(event_type, content, call.path.get("stateKey", ""))

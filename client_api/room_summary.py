@@ -11,9 +11,20 @@ from services.rooms.room_summary import room_summary
 from web.endpoint import GENERAL, Auth, endpoint
 from web.reply import Json
 
+# MSC3266, before v1.15; the second is its oldest form.
+_UNSTABLE = (
+    "/_matrix/client/unstable/im.nheko.summary/summary/{roomIdOrAlias}",
+    "/_matrix/client/unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary",
+)
+
 
 @endpoint(
-    "GET", "/_matrix/client/v1/room_summary/{roomIdOrAlias}", auth=Auth.OPTIONAL, limit=GENERAL, guest=True
+    "GET",
+    "/_matrix/client/v1/room_summary/{roomIdOrAlias}",
+    auth=Auth.OPTIONAL,
+    limit=GENERAL,
+    guest=True,
+    also=_UNSTABLE,
 )
 async def get_room_summary(call: AnyonesCall) -> Json:
     """The summary of a room that the requester could enter, and the requester's membership."""

@@ -3,6 +3,7 @@
 from client_api import ClientCall
 from protocol.matrix_error import InvalidParam
 from services.rooms.read import joined_members, members, one_event, state_event, whole_state
+from services.rooms.unredacted import unredacted_event
 from services.sync.token import parse_token
 from web.endpoint import Auth, endpoint
 from web.reply import Json, Reply
@@ -15,8 +16,9 @@ _STATE = _ROOM + "/state/{eventType}"
 
 @endpoint("GET", _ROOM + "/event/{eventId}", auth=Auth.USER, guest=True)
 async def get_one_room_event(call: ClientCall) -> Reply:
-    """The event."""
-    found = await one_event(call.tenant, call.requester, call.room_id(), call.event_id())
+    """The event. Moderators may ask for what it said before it was redacted (MSC2815)."""
+    show = unredacted_event if call.query_flag("fi.mau.msc2815.include_unredacted_content") else one_event
+    found = await show(call.tenant, call.requester, call.room_id(), call.event_id())
     return Reply(body=found, content_type="application/json")
 
 

@@ -25,12 +25,35 @@ VERSIONS = (
 """A version comes here when nothing that clients ask for by it is missing; tests/spec/not_yet.txt says what is."""
 
 UNSTABLE_FEATURES: dict[str, bool] = {
+    "com.beeper.msc4446": True,  # the fully-read marker may go back
+    "fi.mau.msc2815": True,  # what redacted events said, for moderators
     "org.matrix.simplified_msc3575": True,  # sliding sync, MSC4186
+    "org.matrix.msc3391": True,  # deletion of account data
+    "org.matrix.msc3814": True,  # dehydrated devices
+    "org.matrix.msc3874": True,  # filters by how an event relates to another one
+    "org.matrix.msc3890": True,  # local notification settings go with their device
+    "org.matrix.msc3912": True,  # redactions of what relates to an event
+    "org.matrix.msc4143": True,  # RTC transports
+    "org.matrix.msc4155": True,  # invites filtered by users and servers
+    "org.matrix.msc4293": True,  # what somebody has sent goes with the ban
+    "org.matrix.msc4306": True,  # thread subscriptions, with MSC4308
+    "org.matrix.msc4380": True,  # invites blocked
+    "org.matrix.msc4380.stable": True,
+    "uk.half-shot.msc2666.query_mutual_rooms": True,
+    "uk.half-shot.msc2666.query_mutual_rooms.stable": True,
+    "uk.tcpip.msc4133": True,  # profile fields
+    "uk.tcpip.msc4133.stable": True,
 }
 """What is served under an unstable name, for all users."""
+
+QR_CODES = ("org.matrix.msc4108", "io.element.msc4388")
+"""Mailboxes for a login by QR code, which is for clients that use OAuth."""
 
 
 @endpoint("GET", "/_matrix/client/versions", auth=Auth.OPTIONAL, guest=True)
 async def get_versions(call: AnyonesCall) -> Json:
     """The versions of the specification that clients may rely on."""
-    return {"versions": list(VERSIONS), "unstable_features": UNSTABLE_FEATURES}
+    settings = call.tenant.settings
+    configured = {"org.matrix.msc4140": settings.delayed_events.enabled}
+    configured |= dict.fromkeys(QR_CODES, settings.oauth.enabled)
+    return {"versions": list(VERSIONS), "unstable_features": UNSTABLE_FEATURES | configured}

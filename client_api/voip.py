@@ -10,3 +10,16 @@ from web.reply import Json
 async def get_turn_server(call: ClientCall) -> Json:
     """Credentials for the TURN servers."""
     return turn_credentials(call.tenant, call.requester.user_id)
+
+
+@endpoint(
+    "GET",
+    "/_matrix/client/v1/rtc/transports",
+    auth=Auth.USER,
+    guest=True,
+    limit=GENERAL,
+    also=("/_matrix/client/unstable/org.matrix.msc4143/rtc/transports",),
+)
+async def get_rtc_transports(call: ClientCall) -> Json:
+    """The services that carry calls of many (MSC4143, MSC4519)."""
+    return {"rtc_transports": call.tenant.settings.voip.rtc_transports}

@@ -38,14 +38,16 @@ def _load(file: Path, server_name: str) -> Appservice:
             raise TypeError("must have settings with names")
         return Appservice(
             id=_text(said, "id"),
-            url=_text(said, "url") if said.get("url") is not None else None,
+            url=_url(said),
             as_token=_text(said, "as_token"),
             hs_token=_text(said, "hs_token"),
             sender=UserID(f"@{_text(said, 'sender_localpart')}:{server_name}"),
             namespaces=_namespaces(said.get("namespaces") or {}),
             rate_limited=said.get("rate_limited") is not False,
-            protocols=tuple(said.get("protocols") or ()),
+            protocols=_protocols(said),
             receives_ephemeral=said.get("receive_ephemeral") is True,
+            old_ephemeral=said.get("de.sorunome.msc2409.push_ephemeral") is True,
+            is_encrypted=said.get("org.matrix.msc3202") is True,
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValueError, re.error) as error:
         raise RegistrationError(f"{file}: {error}") from None
@@ -56,6 +58,23 @@ def _text(said: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError(f"{name} must be text")
     return value
+
+
+def _url(said: Mapping[str, Any]) -> str | None:
+    """Where it listens; null (COMPAT: or empty) for one that wants to hear nothing."""
+    if not said.get("url"):
+        return None
+    url = _text(said, "url").rstrip("/")
+    if not re.match(r"https?://[^/\s]", url):
+        raise ValueError("url must begin with http:// or https://")
+    return url
+
+
+def _protocols(said: Mapping[str, Any]) -> tuple[str, ...]:
+    protocols = said.get("protocols") or ()
+    if not isinstance(protocols, list | tuple) or not all(isinstance(name, str) for name in protocols):
+        raise TypeError("protocols must be a list of names")
+    return tuple(protocols)
 
 
 def _namespaces(said: Any) -> Namespaces:

@@ -9,12 +9,15 @@ from typing import Any
 
 import asyncpg
 
+from federation.client.outside import OutsideRequests
+from homeserver.appservice_calls import calling_appservices
 from homeserver.appservices import load_appservices
 from homeserver.keys import old_keys, signing_key
 from homeserver.platform import Platform
 from homeserver.remotes import asking_others
 from homeserver.tenants import TenantPlan
 from protocol.ids import ServerName
+from services.appservices.calls import Calls, NoCalls
 from services.observations import BackgroundFailure, Observation
 from services.ports import NoRemotes, Remotes
 from services.rooms.head import Heads
@@ -59,6 +62,11 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             remotes = await stack.enter_async_context(
                 asking_others(plan.settings, key, old, database, platform)
             )
+        appservice_calls: Calls = NoCalls()
+        if appservices.known:
+            appservice_calls = await stack.enter_async_context(calling_appservices())
+        outside = OutsideRequests(plan.settings, key, platform.names)
+        stack.push_async_callback(outside.close)
         feed = Feed(database)
         await feed.start()
         stack.push_async_callback(feed.stop)
@@ -84,7 +92,9 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             tails=Tails(database),
             listeners=Listeners(database, feed, ephemeral, platform.clock),
             appservices=appservices,
+            appservice_calls=appservice_calls,
             old_keys=old,
+            outside=outside,
         )
         stack.push_async_callback(tenant.listeners.stop)
         _subscribe(tenant)

@@ -7,6 +7,8 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from homeserver.config_accounts import AccountsConfig, PasswordsConfig, RegistrationConfig
+from homeserver.config_calls import DelayedEventsConfig, VoipConfig
 from homeserver.config_kinds import (
     BOOLEAN,
     DURATION,
@@ -21,6 +23,7 @@ from homeserver.config_kinds import (
     url,
     whole,
 )
+from homeserver.config_mail import MailConfig, ThreepidsConfig, WellKnownConfig
 from homeserver.config_schema import Listed, setting
 from services.settings import (
     DAY,
@@ -31,11 +34,9 @@ from services.settings import (
     Guards,
     Passwords,
     RateLimit,
-    RegistrationMode,
 )
 
 WEB_URL = url("http", "https")
-TURN_URI = url("turn", "turns")
 PORT = whole(0, 65_535)
 PASSWORDS, ACCOUNTS, GUARDS = Passwords(), Accounts(), Guards()
 
@@ -116,63 +117,14 @@ class RedisConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyConfig:
-    """A document to agree to."""
+class OAuthConfig:
+    """Logging in on pages of this server."""
 
-    name: str = setting(TEXT, "What the document is called.")
-    url: str = setting(WEB_URL, "Where it can be read.")
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrationConfig:
-    """Who may make an account."""
-
-    mode: RegistrationMode = setting(
-        choice(RegistrationMode),
-        "open: everybody; token: who has one; closed: nobody.",
-        RegistrationMode.CLOSED,
-    )
-    tokens: tuple[str, ...] = setting(
-        Listed(TEXT), "Tokens that are good for an account, any number of times.", ()
-    )
-    shared_secret: str | None = setting(
-        TEXT, "Provisioning tools that know it may make accounts, administrators too.", None, optional=True
-    )
-    guests: bool = setting(BOOLEAN, "Whether there are guests, who need no account.", False)
-    terms: tuple[PolicyConfig, ...] = setting(
-        Listed(PolicyConfig), "Documents that whoever makes an account must agree to.", ()
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordsConfig:
-    """What a password hash (Argon2id) costs; the defaults are OWASP's."""
-
-    time_cost: int = setting(whole(1, 100), "Passes over the memory.", PASSWORDS.time_cost)
-    memory: int = setting(SIZE, "Memory a hash.", PASSWORDS.memory_kib * 1024)
-    parallelism: int = setting(whole(1, 64), "Lanes.", PASSWORDS.parallelism)
-    minimum_length: int = setting(whole(1, 512), "Shorter passwords are refused.", PASSWORDS.minimum_length)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsConfig:
-    """How long a login is good for."""
-
-    token_lifetime: int | None = setting(
-        DURATION, "Of access tokens of clients that do not refresh; null: for ever.", None, optional=True,
-        example="30d",
-    )  # fmt: skip
-    refreshable_token_lifetime: int = setting(
-        DURATION, "Of access tokens of clients that refresh.", ACCOUNTS.refreshable_token_lifetime
-    )
-    refresh_token_lifetime: int | None = setting(
-        DURATION, "Of refresh tokens that are not used; null: for ever.", None, optional=True, example="90d"
-    )
-    login_token_lifetime: int = setting(
-        DURATION, "Of tokens with which a second device logs in.", ACCOUNTS.login_token_lifetime
-    )
-    uia_lifetime: int = setting(
-        DURATION, "Of an interactive authentication that was begun.", ACCOUNTS.uia_lifetime
+    enabled: bool = setting(
+        BOOLEAN,
+        "Whether clients log in and make accounts on pages of this server (at public_base_url), beside the older ways; "
+        "Element X needs it for new accounts and for logins by QR code.",
+        True,
     )
 
 
@@ -237,10 +189,28 @@ class GuardsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerNoticesConfig:
+    """What the server itself tells users, when an administrator has it say something."""
+
+    localpart: str | None = setting(
+        TEXT, "The first part of the user ID as whom it speaks; null: it does not.", None, optional=True,
+        example="server",
+    )  # fmt: skip
+    display_name: str = setting(TEXT, "The name of that user.", "Server")
+    room_name: str = setting(TEXT, "The name of the room that each user has with it.", "Server notices")
+    avatar: str | None = setting(
+        TEXT, "The mxc:// URI of the user's and the room's picture.", None, optional=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RoomsConfig:
     """Rooms that are made here."""
 
     default_version: str = setting(ROOM_VERSION, "The version of rooms whose maker names none.", "12")
+    keep_redacted: int = setting(
+        DURATION, "How long those who may redact others' messages can read what these said; 0s: not at all.", 7 * DAY
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,19 +270,6 @@ class PresenceConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class VoipConfig:
-    """Voice calls."""
-
-    turn_uris: tuple[str, ...] = setting(
-        Listed(TURN_URI), "TURN servers, such as turn:turn.example.org?transport=udp.", ()
-    )
-    turn_shared_secret: str | None = setting(
-        TEXT, "What the TURN servers know as their static-auth-secret.", None, optional=True
-    )
-    turn_lifetime: int = setting(DURATION, "How long credentials for them are good for.", DAY)
-
-
-@dataclass(frozen=True, slots=True)
 class LoggingConfig:
     """What is told on standard error."""
 
@@ -336,6 +293,10 @@ class TenantConfig:
         RegistrationConfig, "As above, for this one.", None, optional=True
     )
     appservices: tuple[Path, ...] = setting(Listed(PATH), "As above, for this one.", ())
+    mail: MailConfig | None = setting(MailConfig, "As above, for this one.", None, optional=True)
+    well_known: WellKnownConfig | None = setting(
+        WellKnownConfig, "As above, for this one.", None, optional=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +331,7 @@ class Config:
     registration: RegistrationConfig = setting(RegistrationConfig, "Who may make an account.")
     passwords: PasswordsConfig = setting(PasswordsConfig, "What a password hash (Argon2id) costs.")
     accounts: AccountsConfig = setting(AccountsConfig, "How long a login is good for.")
+    oauth: OAuthConfig = setting(OAuthConfig, "The OAuth 2.0 API: logging in on pages of this server.")
     rate_limits: RateLimitsConfig = setting(
         RateLimitsConfig,
         "How far users and addresses are held back: so many requests at once, then so many a second.",
@@ -380,8 +342,19 @@ class Config:
     media: MediaConfig = setting(MediaConfig, "Uploads.")
     presence: PresenceConfig = setting(PresenceConfig, "Who is online.")
     voip: VoipConfig = setting(VoipConfig, "Voice calls.")
+    server_notices: ServerNoticesConfig = setting(
+        ServerNoticesConfig, "What the server itself tells users, when an administrator has it say something."
+    )
+    delayed_events: DelayedEventsConfig = setting(
+        DelayedEventsConfig, "Events that the server sends later for a user (MSC4140); calls need them."
+    )
     appservices: tuple[Path, ...] = setting(
         Listed(PATH), "Registration files of application services (bridges and bots).", ()
+    )
+    mail: MailConfig = setting(MailConfig, "The mail server that takes our mails.")
+    threepids: ThreepidsConfig = setting(ThreepidsConfig, "E-mail addresses of users, and identity servers.")
+    well_known: WellKnownConfig = setting(
+        WellKnownConfig, "What /.well-known/matrix tells beside the way to the server."
     )
     logging: LoggingConfig = setting(LoggingConfig, "What is told on standard error.")
     tenants: tuple[TenantConfig, ...] = setting(

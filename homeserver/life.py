@@ -7,9 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from federation.outbound.life import telling_others
 from services.accounts.life import accounts_alive
+from services.appservices.life import telling_appservices
+from services.delayed.life import delayed_alive
 from services.keys.resync import lists_resynced
+from services.mail.outbox import mail_alive
 from services.rooms.membership.completing import completing
 from services.rooms.receive.inbox import inbox_alive
+from services.rooms.unredacted import originals_forgotten
+from services.search.follow import searchable
 from services.tenant import Tenant
 
 
@@ -22,4 +27,9 @@ async def alive(tenant: Tenant) -> AsyncIterator[None]:
         await stack.enter_async_context(completing(tenant))
         await stack.enter_async_context(lists_resynced(tenant))
         await stack.enter_async_context(telling_others(tenant))
+        await stack.enter_async_context(telling_appservices(tenant))
+        await stack.enter_async_context(delayed_alive(tenant))
+        await stack.enter_async_context(originals_forgotten(tenant))
+        await stack.enter_async_context(mail_alive(tenant))
+        await stack.enter_async_context(searchable(tenant))
         yield

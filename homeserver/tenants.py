@@ -8,17 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from homeserver.config import Config, GuardsConfig, RateLimitsConfig, RegistrationConfig, TenantConfig
+from homeserver.config import (
+    Config,
+    GuardsConfig,
+    RateLimitsConfig,
+    ServerNoticesConfig,
+    TenantConfig,
+)
+from homeserver.config_accounts import RegistrationConfig
+from homeserver.config_mail import captcha_of, mail_of, threepids_of, well_known_of
 from services.settings import (
     RATE_LIMITS,
     Accounts,
+    DelayedEvents,
     Federation,
     Guards,
     Media,
+    OAuth,
     Passwords,
     RateLimit,
     RateLimits,
     Registration,
+    ServerNotices,
     Settings,
     Voip,
 )
@@ -79,12 +90,17 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
             config.media.remote_cache,
         ),
         default_room_version=config.rooms.default_version,
+        redacted_kept=config.rooms.keep_redacted,
         registration=_registration(tenant.registration or config.registration),
         passwords=Passwords(
             config.passwords.time_cost,
             config.passwords.memory // 1024,
             config.passwords.parallelism,
             config.passwords.minimum_length,
+            config.passwords.require_digit,
+            config.passwords.require_lowercase,
+            config.passwords.require_uppercase,
+            config.passwords.require_symbol,
         ),
         accounts=Accounts(
             config.accounts.token_lifetime,
@@ -109,7 +125,22 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
         ),
         presence_enabled=config.presence.enabled,
         appservice_files=(*config.appservices, *tenant.appservices),
-        voip=Voip(config.voip.turn_uris, config.voip.turn_shared_secret, config.voip.turn_lifetime),
+        server_notices=_server_notices(config.server_notices, name),
+        mail=mail_of(tenant.mail or config.mail, name),
+        threepids=threepids_of(config.threepids),
+        well_known=well_known_of(tenant.well_known or config.well_known),
+        oauth=OAuth(config.oauth.enabled),
+        voip=Voip(
+            config.voip.turn_uris,
+            config.voip.turn_shared_secret,
+            config.voip.turn_lifetime,
+            config.voip.livekit_services,
+        ),
+        delayed_events=DelayedEvents(
+            config.delayed_events.enabled,
+            config.delayed_events.max_delay,
+            config.delayed_events.max_scheduled,
+        ),
     )
     key_file = tenant.signing_key or config.data_folder / "keys" / f"{_file_name(name)}.key"
     return TenantPlan(settings, tenant.schema or schema_of(name), key_file)
@@ -122,6 +153,8 @@ def _registration(config: RegistrationConfig) -> Registration:
         config.shared_secret,
         config.guests,
         MappingProxyType({policy.name: policy.url for policy in config.terms}),
+        config.email,
+        captcha_of(config.captcha),
     )
 
 
@@ -138,6 +171,14 @@ def _guards(config: GuardsConfig) -> Guards:
         config.invites_per_hour,
         config.connections_per_user,
         config.info_uri,
+    )
+
+
+def _server_notices(config: ServerNoticesConfig, server_name: str) -> ServerNotices | None:
+    if config.localpart is None:
+        return None
+    return ServerNotices(
+        f"@{config.localpart}:{server_name}", config.display_name, config.room_name, config.avatar
     )
 
 

@@ -76,8 +76,10 @@ def _check_fields(json: JsonObject, version: RoomVersion) -> None:
             raise InvalidEvent("event_id is not an event ID")
     if not isinstance(json.get("content"), dict):
         raise InvalidEvent("content is not an object")
-    if type(json.get("origin_server_ts")) is not int:
-        raise InvalidEvent("origin_server_ts is not an integer")
+    at = json.get("origin_server_ts")
+    # COMPAT PostgreSQL: room versions 1 to 5 have no bounds, but no homeserver on it can take a larger one.
+    if type(at) is not int or not -(2**63) <= at < 2**63:
+        raise InvalidEvent("origin_server_ts is not an integer of at most 64 bits")
     depth = json.get("depth")
     if type(depth) is not int or not 0 <= depth <= version.max_depth:
         raise InvalidEvent("depth is not an integer within its bounds")

@@ -52,6 +52,8 @@ class EventFilter:
     unread_thread_notifications: bool = False
     related_by_rel_types: tuple[str, ...] | None = None
     related_by_senders: tuple[UserID, ...] | None = None
+    rel_types: frozenset[str] | None = None  # MSC3874: how the event itself relates to another one
+    not_rel_types: frozenset[str] = frozenset()
 
     def matches(self, event: FilteredEvent) -> bool:
         """Is the event let through? Its room and what relates to it are not looked at: see `allows_room`, and
@@ -61,7 +63,18 @@ class EventFilter:
             self.allows_type(event.type)
             and _allowed(event.sender, self.senders, self.not_senders)
             and (self.contains_url is None or self.contains_url == has_url(event.content))
+            and (not self.asks_rel_type or self._allows_rel_type(event.content))
         )
+
+    @property
+    def asks_rel_type(self) -> bool:
+        """Does it matter how an event relates to another one (MSC3874)?"""
+        return self.rel_types is not None or bool(self.not_rel_types)
+
+    def _allows_rel_type(self, content: Mapping[str, Any]) -> bool:
+        relation = content.get("m.relates_to")
+        rel_type = relation.get("rel_type") if isinstance(relation, dict) else None
+        return _allowed(rel_type if isinstance(rel_type, str) else None, self.rel_types, self.not_rel_types)
 
     def allows_type(self, type: str) -> bool:
         """Are events of this type let through?"""
@@ -78,6 +91,7 @@ class EventFilter:
         """Is every event of every room let through (though perhaps not all at once)?"""
         return not (
             self.not_types
+            or self.not_rel_types
             or self.not_senders
             or self.not_rooms
             or any(
@@ -89,6 +103,7 @@ class EventFilter:
                     self.contains_url,
                     self.related_by_rel_types,
                     self.related_by_senders,
+                    self.rel_types,
                 )
             )
         )
@@ -207,6 +222,8 @@ def _event_filter(name: str, json: object) -> EventFilter:
         unread_thread_notifications=read("unread_thread_notifications", _flag, False),
         related_by_rel_types=read("related_by_rel_types", _texts, None),
         related_by_senders=read("related_by_senders", partial(_tuple_of, _user_id), None),
+        rel_types=read("org.matrix.msc3874.rel_types", _names, None),
+        not_rel_types=read("org.matrix.msc3874.not_rel_types", _names, frozenset()),
     )
 
 
@@ -235,6 +252,10 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     if len(value) > MAX_ENTRIES:
         raise InvalidFilter(f"{name} has more than {MAX_ENTRIES} entries")
     return tuple(value)
+
+
+def _names(name: str, value: object) -> frozenset[str]:
+    return frozenset(_texts(name, value))
 
 
 def _tuple_of(parse: Callable[[str, str], T], name: str, value: object) -> tuple[T, ...]:

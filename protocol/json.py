@@ -70,6 +70,25 @@ def canonical_lenient(value: object) -> bytes:
         raise NotCanonical(str(e)) from e
 
 
+def encoded(value: object) -> bytes:
+    """The value as JSON of any kind, with integers of any size: events of room versions 1 to 5 may have such.
+
+    There may be ready parts (orjson.Fragment) in it. Raises TypeError for what is no JSON.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_with_all_digits(value))
+
+
+def _with_all_digits(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _with_all_digits(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_all_digits(inner) for inner in value]
+    return orjson.Fragment(str(value)) if isinstance(value, int) and abs(value) > MAX_INTEGER else value
+
+
 def _is_plain(value: object) -> bool:
     try:
         check_canonical(value)

@@ -7,15 +7,17 @@ from typing import Any
 from protocol.build import EventDraft
 from protocol.errors import ProtocolError
 from protocol.ids import RoomAlias, RoomID, ServerName, server_of
-from protocol.matrix_error import Exclusive, Forbidden, MatrixError, NotFound, Unknown
+from protocol.matrix_error import Forbidden, MatrixError, NotFound, Unknown
 from services.access import joined_member
+from services.appservices.queries import make_alias
 from services.requester import Requester
 from services.room_powers import may_look_in, may_set
 from services.rooms.head import UnknownRoom
 from services.rooms.send import send_event
 from services.tenant import Tenant
-from storage import aliases
+from storage import aliases, topics
 from storage.aliases import Alias
+from storage.journal import Change
 
 CANONICAL_ALIAS = "m.room.canonical_alias"
 MAX_SERVERS = 50
@@ -26,15 +28,20 @@ async def create_alias(tenant: Tenant, requester: Requester, alias: RoomAlias, r
     room, Exclusive for an application service's alias, Unknown (409) for one that is taken."""
     if server_of(alias) != tenant.name:
         raise Forbidden("This server makes only its own aliases")
-    owner = tenant.appservices.owner_of_alias(alias)
-    if owner is not None and owner.id != requester.appservice:
-        raise Exclusive
+    tenant.appservices.check_alias(alias, requester.appservice)
     async with tenant.database.transaction() as tx:
         if not requester.is_admin:
             await joined_member(tx, room_id, requester.user_id)
         made = await aliases.add_alias(tx, Alias(alias, room_id, requester.user_id), tenant.clock.now())
     if not made:
         raise Unknown("This room alias is taken", status=409)
+    await aliases_changed(tenant, room_id)
+
+
+async def aliases_changed(tenant: Tenant, room_id: RoomID) -> None:
+    """Application services look again whether the room is of interest to them."""
+    if tenant.appservices.known:
+        await tenant.journal.append(Change((), (topics.aliases(room_id),)))
 
 
 async def resolve_alias(tenant: Tenant, alias: RoomAlias) -> tuple[RoomID, list[ServerName]]:
@@ -42,14 +49,21 @@ async def resolve_alias(tenant: Tenant, alias: RoomAlias) -> tuple[RoomID, list[
     if server_of(alias) != tenant.name:
         found_there = await tenant.remotes.resolve_alias(alias)
         return found_there.room_id, found_there.servers
+    found = await _get(tenant, alias)
+    if found is None and await make_alias(tenant, alias):
+        found = await _get(tenant, alias)
+    if found is None:
+        raise NotFound("There is no such room alias")
     async with tenant.database.read() as tx:
-        found = await aliases.get_alias(tx, alias)
-        if found is None:
-            raise NotFound("There is no such room alias")
         others = []
         if tenant.remotes.reachable:
             others = await aliases.other_servers_in(tx, found.room_id, MAX_SERVERS)
     return RoomID(found.room_id), [tenant.name, *map(ServerName, others)]
+
+
+async def _get(tenant: Tenant, alias: RoomAlias) -> Alias | None:
+    async with tenant.database.read() as tx:
+        return await aliases.get_alias(tx, alias)
 
 
 async def delete_alias(tenant: Tenant, requester: Requester, alias: RoomAlias) -> None:
@@ -65,6 +79,7 @@ async def delete_alias(tenant: Tenant, requester: Requester, alias: RoomAlias) -
         raise Forbidden("You may not remove this alias")
     async with tenant.database.transaction() as tx:
         await aliases.delete_alias(tx, found)
+    await aliases_changed(tenant, RoomID(found.room_id))
     try:
         await _forget_in_room(tenant, requester, alias, RoomID(found.room_id))
     except (MatrixError, ProtocolError):
@@ -87,6 +102,11 @@ async def aliases_of_room(tenant: Tenant, requester: Requester, room_id: RoomID)
 
 async def _may_delete(tenant: Tenant, requester: Requester, alias: Alias) -> bool:
     if requester.is_admin or alias.creator == requester.user_id:
+        return True
+    # «The homeserver needs to give the application service full control over its namespace, both for users and for room
+    # aliases.»
+    owner = tenant.appservices.owner_of_alias(alias.alias)
+    if owner is not None and owner.id == requester.appservice:
         return True
     try:
         return await may_set(tenant, RoomID(alias.room_id), requester.user_id, CANONICAL_ALIAS)

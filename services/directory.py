@@ -73,7 +73,7 @@ async def public_rooms(tenant: Tenant, query: DirectoryQuery) -> JsonObject:
     mark = _parse_mark(query.since) if query.since is not None else None
     async with tenant.database.read() as tx:
         found = await _find(tx, query, mark)
-        total = await count_published(tx) if query.is_everything else None
+        total = await count_published(tx, query.network) if query.is_everything else None
     backward = mark is not None and mark.backward
     page, more = found[: query.limit], len(found) > query.limit
     if backward:

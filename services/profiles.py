@@ -24,6 +24,7 @@ from protocol.matrix_error import (
     ProfileTooLarge,
 )
 from services.accounts.standing import refuse_suspended
+from services.appservices.queries import make_user
 from services.requester import Requester
 from services.rooms.send import send_event
 from services.tenant import Tenant
@@ -47,12 +48,18 @@ async def get_profile(tenant: Tenant, user_id: UserID) -> JsonObject:
     """All fields; raises NotFound for users that there are not, and where another server does not say."""
     if server_of(user_id) != tenant.name:
         return _without_nonsense(await tenant.remotes.profile(user_id))
-    async with tenant.database.read() as tx:
-        fields = await profile_of(tx, user_id)
+    fields = await _fields(tenant, user_id)
+    if fields is None and await make_user(tenant, user_id):
+        fields = await _fields(tenant, user_id)
     if fields is None:
         raise NotFound("There is no such user")
     profile: JsonObject = orjson.loads(fields)
     return profile
+
+
+async def _fields(tenant: Tenant, user_id: UserID) -> bytes | None:
+    async with tenant.database.read() as tx:
+        return await profile_of(tx, user_id)
 
 
 async def profile_for_server(

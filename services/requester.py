@@ -18,6 +18,8 @@ class Requester:
     is_admin: bool = False
     appservice: str | None = None
     is_suspended: bool = False
+    through_oauth: bool = False
+    """The token was got through the OAuth 2.0 API: interactive authentication is not for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,26 @@ class RegistrationMode(Enum):
     TOKEN = "token"
 
 
+class EmailAtRegistration(Enum):
+    """Whether whoever makes an account gives an e-mail address."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Captcha:
+    """A provider that tells people from machines, as reCAPTCHA, hCaptcha and Turnstile do."""
+
+    site_key: str
+    secret: str
+    script_url: str
+    verify_url: str
+    element_class: str
+    field: str  # of the form that the script fills in
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
     """How accounts come to be; the shared secret serves provisioning tools in every mode."""
@@ -31,6 +51,8 @@ class Registration:
     shared_secret: str | None = None
     guests: bool = False
     terms: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # policy name -> URL
+    email: EmailAtRegistration = EmailAtRegistration.NONE
+    captcha: Captcha | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +63,10 @@ class Passwords:
     memory_kib: int = 19_456
     parallelism: int = 1
     minimum_length: int = 8
+    require_digit: bool = False
+    require_lowercase: bool = False
+    require_uppercase: bool = False
+    require_symbol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +134,16 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerNotices:
+    """As whom the server speaks to its users, and where."""
+
+    user_id: str
+    display_name: str
+    room_name: str
+    avatar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Federation:
     """Whether and how this server speaks with others."""
 
@@ -135,11 +171,93 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Voip:
-    """The TURN servers of voice calls, and the secret that they share with us (the «TURN REST API»)."""
+    """The TURN servers of voice calls, the secret that they share with us (the «TURN REST API»), and LiveKit services."""
 
     turn_uris: tuple[str, ...] = ()
     shared_secret: str | None = None
     lifetime: int = DAY
+    livekit_services: tuple[str, ...] = ()
+
+    @property
+    def rtc_transports(self) -> list[dict[str, str]]:
+        """How MatrixRTC clients are told of them (MSC4143, MSC4519)."""
+        return [{"type": "livekit", "livekit_service_url": url} for url in self.livekit_services]
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedEvents:
+    """Whether users may leave events to be sent later (MSC4140), by how much, and how many at a time."""
+
+    enabled: bool = True
+    max_delay: int = DAY
+    max_scheduled: int = 100
+
+
+class MailTls(Enum):
+    """How the connection to the mail server is kept secret."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+class MailKind(Enum):
+    """What a mail is about."""
+
+    VERIFICATION = "verification"
+    NOTIFICATIONS = "notifications"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The mail server that takes our mails, and which of them are sent; without a host, none."""
+
+    host: str | None = None
+    port: int = 587
+    tls: MailTls = MailTls.STARTTLS
+    ca_file: Path | None = None
+    user: str | None = None
+    password: str | None = None
+    sender: str = ""
+    service: str = ""  # what the server is called in mails; its name when empty
+    sends: frozenset[MailKind] = frozenset(MailKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Threepids:
+    """Third-party identifiers: who may have which, and which identity servers we speak with."""
+
+    session_lifetime: int = DAY
+    hide_known: bool = False
+    allowed_domains: tuple[str, ...] = ()
+    next_link_hosts: tuple[str, ...] = ()
+    identity_servers_enabled: bool = True
+    identity_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody who answers for this server."""
+
+    role: str
+    matrix_id: str | None = None
+    email_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WellKnown:
+    """What /.well-known/matrix/support and policy_server tell."""
+
+    contacts: tuple[Contact, ...] = ()
+    support_page: str | None = None
+    policy_server_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth:
+    """Whether clients may log in through our own OAuth 2.0 provider, beside the older way."""
+
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +277,10 @@ class Settings:
     presence_enabled: bool = True
     appservice_files: tuple[Path, ...] = ()
     voip: Voip = field(default_factory=Voip)
+    server_notices: ServerNotices | None = None
+    delayed_events: DelayedEvents = field(default_factory=DelayedEvents)
+    redacted_kept: int = 7 * DAY  # what redacted events said, for the moderators of their room; 0: not at all
+    mail: Mail = field(default_factory=Mail)
+    threepids: Threepids = field(default_factory=Threepids)
+    well_known: WellKnown = field(default_factory=WellKnown)
+    oauth: OAuth = field(default_factory=OAuth)

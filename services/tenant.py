@@ -13,10 +13,13 @@ from typing import Protocol, TypeVar
 from protocol.ids import RoomID, ServerName
 from protocol.signing import SigningKey, VerifyKey
 from services.accounts.logins import Logins
+from services.appservices.calls import Calls, NoCalls
 from services.appservices.registry import Appservices
+from services.bell import Bell
 from services.keys.stale_lists import StaleLists
 from services.observations import Observation
 from services.once import Once
+from services.outside import NobodyOutside, Outside
 from services.ports import Blobs, Remotes
 from services.push.counts import CountsMemory
 from services.push.evaluators import Evaluators
@@ -26,6 +29,7 @@ from services.rooms.membership.partial_rooms import PartialRooms
 from services.rooms.receive.queues import RoomQueues
 from services.rooms.remote_spaces import Question, Told
 from services.rooms.tail import Tails
+from services.search.progress import Searching
 from services.servers.heard import Heard
 from services.settings import Settings
 from services.sync.listener import Listeners
@@ -97,6 +101,8 @@ class Tenant:
     listeners: Listeners
     logins: Logins = field(default_factory=Logins)
     appservices: Appservices = field(default_factory=Appservices)
+    appservice_calls: Calls = field(default_factory=NoCalls)
+    asked_appservices: Once[tuple[str, str], bool] = field(default_factory=Once)  # whether they know a name
     evaluators: Evaluators = field(default_factory=Evaluators)
     counts: CountsMemory = field(default_factory=CountsMemory)
     sliding: Connections = field(default_factory=Connections)
@@ -109,9 +115,13 @@ class Tenant:
     inbound: RoomQueues = field(default_factory=RoomQueues)
     transactions: Once[tuple[ServerName, str], bytes] = field(default_factory=Once)
     """What other servers send us, as long as it is being answered and a little longer."""
-    backfilling: Once[RoomID, bool] = field(default_factory=Once)
+    backfilling: Once[tuple[RoomID, int], bool] = field(default_factory=Once)
+    search: Searching = field(default_factory=Searching)
     told_spaces: Once[Question, Told | None] = field(default_factory=Once)
     fetching: Once[tuple[ServerName, str], None] = field(default_factory=Once)  # files of other servers
+    delayed: Bell = field(default_factory=Bell)  # there are new delayed events
+    outbox: Bell = field(default_factory=Bell)  # there are new mails
+    outside: Outside = field(default_factory=NobodyOutside)
 
 
 class SystemClock:

@@ -15,6 +15,7 @@ from protocol.ids import ServerName, UserID, parse_user_id, server_of
 from protocol.json import JsonObject
 from protocol.matrix_error import BadJson, InvalidParam, TooLarge
 from services.requester import Requester
+from services.settings import DAY
 from services.tenant import Tenant
 from storage import topics
 from storage.journal import Change, Row
@@ -27,6 +28,8 @@ MESSAGE_ID_LENGTH = 32  # «at most 32 codepoints»
 MAX_MESSAGE_ID = 255  # COMPAT: others may be less strict
 MAX_ADDRESSEES = 10_000
 MAX_NAME = 255
+REMEMBERED_LONGER = 6 * DAY
+"""Than messages of our own clients: another server that was away for days repeats what it had no answer to."""
 
 Messages = Mapping[UserID, Mapping[str, JsonObject]]
 """User ID -> device ID or `*` -> content."""
@@ -89,13 +92,13 @@ async def receive_direct_to_device(tenant: Tenant, origin: ServerName, content: 
     except InvalidId as error:
         raise BadJson(str(error)) from None
     digest = sha256(orjson.dumps(("federation", origin, message_id))).digest()
-    now = tenant.clock.now()
+    at = tenant.clock.now() + REMEMBERED_LONGER
     rows: list[Row] = []
     wake: dict[str, None] = {}
     for user_id, device_id, message in _addressed(content.get("messages")):
         if user_id.endswith(f":{tenant.name}") and server_of(user_id) == tenant.name:
             json = _event(sender, type, message)
-            rows.append(Row(APPEND_TO_DEVICE, (digest, now, user_id, device_id, json)))
+            rows.append(Row(APPEND_TO_DEVICE, (digest, at, user_id, device_id, json)))
             wake[topics.to_device(user_id)] = None
     if rows:
         size = sum(len(row.values[-1]) for row in rows if isinstance(row.values[-1], bytes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from storage import topics
 from storage.database import Tx
 from storage.journal import Change, Row
@@ -20,13 +22,29 @@ SET_ACCOUNT_DATA = rows(
     key=(0, 1, 2),
 )
 
-_ONE = sql("SELECT content FROM account_data WHERE user_id = $1 AND room_id = $2 AND type = $3")
+# What is empty has been deleted (MSC3391); the row tells clients so.
+_ONE = sql("""
+    SELECT content FROM account_data WHERE user_id = $1 AND room_id = $2 AND type = $3 AND content <> '{}'
+""")
 
 
 async def account_data_of(tx: Tx, user_id: str, room_id: str, type: str) -> bytes | None:
-    """The content, a JSON object; None when none was set."""
+    """The content, a JSON object; None when none was set, or it was deleted."""
     content: bytes | None = await tx.fetchval(_ONE, user_id, room_id, type)
     return content
+
+
+_TYPES = sql("""
+    SELECT type, content FROM account_data
+    WHERE user_id = $1 AND room_id = $2 AND type = ANY($3::text[]) AND content <> '{}'
+""")
+
+
+async def account_data_of_types(
+    tx: Tx, user_id: str, room_id: str, types: Collection[str]
+) -> dict[str, bytes]:
+    """The contents of those of the types that were set."""
+    return {row["type"]: row["content"] for row in await tx.fetch(_TYPES, user_id, room_id, list(types))}
 
 
 # Tags are written one by one, and two clients may do so at once: so it is done inside the database, where the
@@ -63,6 +81,11 @@ def account_data_change(user_id: str, room_id: str, type: str, content: bytes) -
     """Sets account data of the user, in a room or GLOBAL; the content is a JSON object."""
     row = Row(SET_ACCOUNT_DATA, (user_id, room_id, type, content))
     return Change(rows=(row,), wake=(topics.account_data(user_id),), size=len(content) + 256)
+
+
+def account_data_deletion(user_id: str, room_id: str, type: str) -> Change:
+    """Deletes account data of the user, in a room or GLOBAL: «equivalent to setting it to an empty object» (MSC3391)."""
+    return account_data_change(user_id, room_id, type, b"{}")
 
 
 def tag_change(user_id: str, room_id: str, tag: str, content: str) -> Change:

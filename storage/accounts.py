@@ -90,6 +90,8 @@ SET_STANDING = each("""
 DEACTIVATE = each("""
     WITH pusher AS (
         DELETE FROM pushers WHERE user_id = $2
+    ), threepid AS (
+        DELETE FROM threepids WHERE user_id = $2
     )
     UPDATE users SET deactivated = true, leaving = true, password_hash = NULL, erased = erased OR $3
     WHERE user_id = $2 AND $1::bigint IS NOT NULL

@@ -57,8 +57,10 @@ async def aliases_of_room(tx: Tx, room_id: str) -> list[str]:
 
 _OTHER_SERVERS = sql(
     """
-    SELECT DISTINCT substr(user_id, strpos(user_id, ':') + 1) AS server
+    SELECT substr(user_id, strpos(user_id, ':') + 1) AS server
     FROM memberships WHERE room_id = $1 AND membership = 'join' AND NOT is_local
+    UNION
+    SELECT unnest(servers) FROM partial_rooms WHERE room_id = $1  -- whose members we do not know yet
     LIMIT $2
 """
 )

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import asyncpg
+
+from storage.statement import sql
+
+_QUICK_COMMIT = sql("SELECT set_config('synchronous_commit', 'off', true)")
 
 
 class _Connection(asyncpg.Connection):
@@ -16,33 +21,46 @@ class _Connection(asyncpg.Connection):
         return ""
 
 
+class Counts(Protocol):
+    """Where statements are counted."""
+
+    statements_run: int
+
+
+@dataclass(slots=True)
+class _Uncounted:
+    """A count that nobody looks at."""
+
+    statements_run: int = 0
+
+
 class Tx:
     """Runs statements on one connection; counts them, so that tests can pin how many a hot path takes."""
 
-    __slots__ = ("_connection", "_database")
+    __slots__ = ("_connection", "_counts")
 
-    def __init__(self, connection: Any, database: Database) -> None:
+    def __init__(self, connection: Any, counts: Counts) -> None:
         self._connection = connection
-        self._database = database
+        self._counts = counts
 
     async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """All rows."""
-        self._database.statements_run += 1
+        self._counts.statements_run += 1
         return await self._connection.fetch(statement, *values)  # type: ignore[no-any-return]
 
     async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
         """The first row, None when there is none."""
-        self._database.statements_run += 1
+        self._counts.statements_run += 1
         return await self._connection.fetchrow(statement, *values)  # type: ignore[no-any-return]
 
     async def fetchval(self, statement: str, *values: object) -> Any:
         """The first column of the first row, None when there is none."""
-        self._database.statements_run += 1
+        self._counts.statements_run += 1
         return await self._connection.fetchval(statement, *values)
 
     async def execute(self, statement: str, *values: object) -> str:
         """The command's tag, such as `UPDATE 3`."""
-        self._database.statements_run += 1
+        self._counts.statements_run += 1
         return await self._connection.execute(statement, *values)  # type: ignore[no-any-return]
 
 
@@ -90,3 +108,13 @@ class Database:
         """All or nothing, READ COMMITTED; an exception rolls back."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield Tx(connection, self)
+
+    @asynccontextmanager
+    async def background(self) -> AsyncIterator[Tx]:
+        """Like `transaction`, for what can be made again and nobody waits for: its statements are not counted, and its commit
+        does not wait for the disk.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            tx = Tx(connection, _Uncounted())
+            await tx.fetchval(_QUICK_COMMIT)
+            yield tx

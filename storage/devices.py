@@ -130,6 +130,18 @@ DELETE_DEVICES = each("""
         DELETE FROM pushers WHERE user_id = $2 AND device_id = ANY($3::text[])
     ), signature AS (
         DELETE FROM key_signatures WHERE target = $2 AND target_key = ANY($3::text[])
+    ), oauth_session AS (
+        DELETE FROM oauth_sessions WHERE user_id = $2 AND device_id = ANY($3::text[])
+    ), dehydrated AS (
+        DELETE FROM dehydrated_devices WHERE user_id = $2 AND device_id = ANY($3::text[])
+    ), silenced AS (
+        -- «When a device is deleted, its local notification settings should be» (MSC3890): deleted account data is empty.
+        UPDATE account_data AS a SET position = $1, content = '{}'
+        FROM unnest($3::text[]) AS gone (device_id)
+        WHERE a.user_id = $2 AND a.room_id = '' AND a.content <> '{}' AND a.type IN (
+            'm.local_notification_settings.' || gone.device_id,
+            'org.matrix.msc3890.local_notification_settings.' || gone.device_id
+        )
     )
     INSERT INTO device_list_changes (position, user_id) VALUES ($1, $2)
     ON CONFLICT (user_id) DO UPDATE SET position = EXCLUDED.position

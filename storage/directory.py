@@ -39,26 +39,26 @@ class PublishedRoom:
 
 _PUBLISH = sql(
     """
-    INSERT INTO published_rooms (room_id, network) VALUES ($1, $2)
-    ON CONFLICT (room_id) DO UPDATE SET network = excluded.network
+    INSERT INTO published_rooms (room_id, network) VALUES ($1, $2) ON CONFLICT DO NOTHING
 """
 )
-_UNPUBLISH = sql("DELETE FROM published_rooms WHERE room_id = $1")
+_UNPUBLISH = sql("DELETE FROM published_rooms WHERE room_id = $1 AND network = $2")
 
 
 async def publish(tx: Tx, room_id: str, network: str = "") -> None:
-    """The room stands in the directory from now on."""
+    """The room stands in the directory of the network (of the server itself) from now on."""
     await tx.execute(_PUBLISH, room_id, network)
 
 
-async def unpublish(tx: Tx, room_id: str) -> None:
+async def unpublish(tx: Tx, room_id: str, network: str = "") -> None:
     """The room stands there no more."""
-    await tx.execute(_UNPUBLISH, room_id)
+    await tx.execute(_UNPUBLISH, room_id, network)
 
 
 _IS_PUBLISHED = sql(
     """
-    SELECT p.room_id IS NOT NULL FROM rooms AS r LEFT JOIN published_rooms AS p ON p.room_id = r.room_id
+    SELECT p.room_id IS NOT NULL
+    FROM rooms AS r LEFT JOIN published_rooms AS p ON p.room_id = r.room_id AND p.network = ''
     WHERE r.room_id = $1
 """
 )
@@ -70,12 +70,12 @@ async def is_published(tx: Tx, room_id: str) -> bool | None:
     return published
 
 
-_COUNT = sql("SELECT count(*) FROM published_rooms")
+_COUNT = sql("SELECT count(DISTINCT room_id) FROM published_rooms WHERE $1::text IS NULL OR network = $1")
 
 
-async def count_published(tx: Tx) -> int:
-    """How many rooms stand in the directory."""
-    count: int = await tx.fetchval(_COUNT)
+async def count_published(tx: Tx, network: str | None) -> int:
+    """How many rooms stand in the directory of the network, or in any (None)."""
+    count: int = await tx.fetchval(_COUNT, network)
     return count
 
 
@@ -85,8 +85,9 @@ async def count_published(tx: Tx) -> int:
 _PAGE = """
     WITH page AS (
         SELECT r.room_id, r.joined
-        FROM published_rooms AS p JOIN rooms AS r ON r.room_id = p.room_id
-        WHERE ($2::text IS NULL OR p.network = $2) AND r.joined > 0
+        FROM (SELECT DISTINCT room_id FROM published_rooms WHERE $2::text IS NULL OR network = $2) AS p
+        JOIN rooms AS r ON r.room_id = p.room_id
+        WHERE r.joined > 0
             AND ($3::int IS NULL OR (-r.joined, r.room_id) {beyond} (-$3, $4::text))
             AND ($5::text IS NULL OR EXISTS (
                 SELECT FROM current_state AS c JOIN events AS e ON e.event_id = c.event_id

@@ -11,6 +11,7 @@ import orjson
 
 from protocol.events import Event
 from protocol.ids import EventID, RoomID
+from protocol.json import parse_exact
 from protocol.room_versions import RoomVersion, version_named
 from storage.database import Tx
 from storage.statement import each, rows, sql
@@ -64,23 +65,25 @@ APPEND_EVENT = rows(
 )
 
 # The same for events of other servers, which may be here already without a place in the room: then they get it now. The first
-# value is the position of an event that is not placed at the journal's own (history), or None.
+# value is the position of an event that is not placed at the journal's own (history), or None. The last two say where there is
+# room for what is missing before it: behind a position, or in so many positions below its own; both None where nothing is.
 PLACE_EVENT = rows(
     """
     INSERT INTO events AS e (position, depth, origin_server_ts, snapshot, tally, standing, counts, highlights_all,
-        event_id, room_id, type, state_key, sender, replaces_state, redacted_by, rejection, json)
+        event_id, room_id, type, state_key, sender, replaces_state, redacted_by, rejection, json, gap)
     SELECT coalesce(n.own_position, n.position), n.depth, n.origin_server_ts, n.snapshot, n.tally, n.standing, n.counts,
         n.highlights_all, n.event_id, n.room_id, n.type, n.state_key, n.sender, n.replaces_state, n.redacted_by,
-        n.rejection, n.json
+        n.rejection, n.json, coalesce(n.gap, n.position - n.reserved - 1)
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[],
         $8::boolean[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-        $16::text[], $17::text[], $18::bytea[])
+        $16::text[], $17::text[], $18::bytea[], $19::bigint[], $20::bigint[])
         AS n (position, own_position, depth, origin_server_ts, snapshot, tally, standing, counts, highlights_all, event_id,
-            room_id, type, state_key, sender, replaces_state, redacted_by, rejection, json)
+            room_id, type, state_key, sender, replaces_state, redacted_by, rejection, json, gap, reserved)
     ON CONFLICT (event_id) DO UPDATE
     SET position = excluded.position, snapshot = excluded.snapshot, tally = excluded.tally, standing = excluded.standing,
         counts = excluded.counts, highlights_all = excluded.highlights_all, replaces_state = excluded.replaces_state,
-        redacted_by = excluded.redacted_by, rejection = excluded.rejection, json = excluded.json
+        redacted_by = excluded.redacted_by, rejection = excluded.rejection, json = excluded.json,
+        gap = excluded.gap
     WHERE (e.standing = 2 AND excluded.standing <> 2) OR (e.snapshot IS NULL AND excluded.snapshot IS NOT NULL)
         OR (e.standing = 3 AND excluded.standing = 0)
 """,
@@ -92,15 +95,22 @@ SHOW_HELD_BACK = each(
     "UPDATE events SET standing = 0, position = $1, tally = $3 WHERE event_id = $2 AND standing = 5"
 )
 
-# Values: event ID, the redacted form, the redaction's ID.
-REDACT_EVENT = each(
-    "UPDATE events SET json = $3, redacted_by = $4 WHERE event_id = $2 AND $1::bigint IS NOT NULL"
-)
+# Values: event ID, the redacted form, the redaction's ID, and whether to keep what it said for a while.
+REDACT_EVENT = each("""
+    WITH kept AS (
+        INSERT INTO redacted_originals (event_id, json)
+        SELECT e.event_id, e.json FROM events AS e WHERE e.event_id = $2 AND e.redacted_by IS NULL AND $5::boolean
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE events SET json = $3, redacted_by = $4 WHERE event_id = $2 AND $1::bigint IS NOT NULL
+""")
 
 
 def event_of(event_id: str, room_id: str, json: bytes, version: RoomVersion) -> Event:
     """The event that we stored before, not checked again."""
-    return Event.from_trusted(orjson.loads(json), EventID(event_id), version, RoomID(room_id))
+    # «Floats and large integers»: only the older versions have them, and their hashes cover every digit.
+    read = orjson.loads if version.strict_canonical_json else parse_exact
+    return Event.from_trusted(read(json), EventID(event_id), version, RoomID(room_id))
 
 
 def stored_event(row: Any) -> StoredEvent:

@@ -5,7 +5,7 @@ order of arrival, and commits it in ONE transaction:
 
 1. `UPDATE journal SET position = position + n`. Its row lock is held until the commit, so the batches of all
    processes run one after another, and the order of commits *is* the order of positions: whoever can see position P
-   sees everything at or below P.
+   sees everything at or below P (but for history, which is no news: it goes to positions that were left free for it).
 2. The heads of the rooms concerned are moved, each only if its `version` is still what the writer built on.
 3. One multi-row statement a table, however many changes.
 4. A synchronous commit. Only then are the callers answered and the waiting readers woken.
@@ -26,6 +26,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import asyncpg
 
@@ -83,7 +84,10 @@ class HeadMove:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that /sync will show, or a step of one: rows to write, who is to look again, and what must hold."""
+    """Something that /sync will show, or a step of one: rows to write, who is to look again, and what must hold.
+
+    So many positions below its own stay free (`reserved`): for what belongs before it and comes later.
+    """
 
     rows: tuple[Row, ...]
     wake: tuple[str, ...] = ()
@@ -91,6 +95,7 @@ class Change:
     txn: bytes | None = None
     after: Callable[[int], None] | None = None
     size: int = 256
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +223,10 @@ class Journal:
     async def _write(self, batch: list[_Group]) -> int:
         changes = [change for group in batch for change in group.changes]
         async with self._database.transaction() as tx:
-            last = await _claim(tx, len(changes))
-            first = last - len(changes) + 1
-            await _move_heads(tx, changes, first)
-            await _write_rows(tx, changes, first)
+            last = await _claim(tx, _width(changes))
+            placed = _placed(changes, last)
+            await _move_heads(tx, placed)
+            await _write_rows(tx, placed)
         return last
 
     async def _losers(self, batch: list[_Group]) -> _Refused:
@@ -231,18 +236,32 @@ class Journal:
 
     async def _tell(self, batch: list[_Group], last: int) -> None:
         changes = [change for group in batch for change in group.changes]
-        first = position = last - len(changes) + 1
-        for change in changes:
+        placed = _placed(changes, last)
+        for position, change in placed:
             if change.after is not None:
                 change.after(position)
-            position += 1
         topics = tuple(dict.fromkeys(topic for change in changes for topic in change.wake))
-        position = first
+        positions = iter([position for position, _ in placed])
         for group in batch:
+            mine = list(islice(positions, len(group.changes)))
             if not group.done.done():
-                group.done.set_result(list(range(position, position + len(group.changes))))
-            position += len(group.changes)
-        await self._committed(Note(first, last, topics))
+                group.done.set_result(mine)
+        await self._committed(Note(last - _width(changes) + 1, last, topics))
+
+
+def _width(changes: list[Change]) -> int:
+    """How many positions the changes take."""
+    return len(changes) + sum(change.reserved for change in changes)
+
+
+def _placed(changes: list[Change], last: int) -> list[tuple[int, Change]]:
+    """Each change with its position; the last one has `last`."""
+    placed = []
+    position = last - _width(changes)
+    for change in changes:
+        position += change.reserved + 1
+        placed.append((position, change))
+    return placed
 
 
 def _fail_all(batch: list[_Group], error: Exception) -> None:
@@ -317,11 +336,11 @@ _NEW_HEADS = sql("""
 """)
 
 
-async def _move_heads(tx: Tx, changes: list[Change], first: int) -> None:
+async def _move_heads(tx: Tx, placed: list[tuple[int, Change]]) -> None:
     """Writes the last head of each room; raises _Refused naming the rooms that another process has moved meanwhile."""
     firsts: dict[str, HeadMove] = {}
     ends: dict[str, tuple[HeadMove, int]] = {}
-    for position, change in enumerate(changes, first):
+    for position, change in placed:
         if change.head is not None:
             firsts.setdefault(change.head.room_id, change.head)
             ends[change.head.room_id] = (change.head, position)
@@ -351,10 +370,10 @@ def _columns(m: HeadMove, first: HeadMove, position: int) -> tuple[object, ...]:
     return (*head, m.tally, m.joined, m.invited, position, first.based_on)
 
 
-async def _write_rows(tx: Tx, changes: list[Change], first: int) -> None:
+async def _write_rows(tx: Tx, placed: list[tuple[int, Change]]) -> None:
     many: dict[Rows, list[tuple[object, ...]]] = {}
     single: list[tuple[Each, tuple[object, ...]]] = []
-    for position, change in enumerate(changes, first):
+    for position, change in placed:
         for row in change.rows:
             if isinstance(row.statement, Rows):
                 many.setdefault(row.statement, []).append((position, *row.values))

@@ -21,6 +21,7 @@ class Login:
     is_admin: bool
     locked: bool
     suspended: bool
+    through_oauth: bool
 
 
 _LOGIN = sql("""
@@ -28,7 +29,10 @@ _LOGIN = sql("""
         EXISTS (
             SELECT FROM refresh_tokens r
             WHERE r.user_id = t.user_id AND r.device_id = t.device_id AND r.successor = t.refresh_id
-        ) AS supersedes
+        ) AS supersedes,
+        EXISTS (
+            SELECT FROM oauth_sessions o WHERE o.user_id = t.user_id AND o.device_id = t.device_id
+        ) AS through_oauth
     FROM access_tokens t JOIN users u USING (user_id)
     WHERE t.token_id = $1 AND NOT u.deactivated
 """)
@@ -57,6 +61,8 @@ class NewTokens:
 REVOKE_TOKENS = each("""
     WITH refreshing AS (
         DELETE FROM refresh_tokens WHERE user_id = $2 AND device_id = ANY($3::text[])
+    ), oauth_session AS (
+        DELETE FROM oauth_sessions WHERE user_id = $2 AND device_id = ANY($3::text[])
     )
     DELETE FROM access_tokens WHERE user_id = $2 AND device_id = ANY($3::text[]) AND $1::bigint IS NOT NULL
 """)

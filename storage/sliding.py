@@ -90,7 +90,7 @@ _STAMPS = sql(
     FROM unnest($1::text[], $2::bigint[]) AS w (room_id, upto)
     CROSS JOIN LATERAL (
         SELECT position FROM events
-        WHERE room_id = w.room_id AND standing <= 1 AND position > 0 AND position <= w.upto
+        WHERE room_id = w.room_id AND standing = 0 AND position <= w.upto
             AND type = ANY($3::text[]) AND sender <> ALL($4::text[])
         ORDER BY position DESC LIMIT 1
     ) AS e

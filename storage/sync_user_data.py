@@ -13,6 +13,7 @@ _ACCOUNT_DATA = sql(
     """
     SELECT room_id, type, content FROM account_data
     WHERE user_id = $1 AND position <= $3 AND (position > $2 OR room_id = ANY($4::text[]))
+        AND (content <> '{}' OR (position > $2 AND $2 > 0))
 """
 )
 
@@ -20,7 +21,10 @@ _ACCOUNT_DATA = sql(
 async def account_data_changes(
     tx: Tx, user_id: str, after: int, upto: int, whole_rooms: Collection[str]
 ) -> list[asyncpg.Record]:
-    """The user's account data changed at positions in (after, upto], and all of `whole_rooms`."""
+    """The user's account data changed at positions in (after, upto], and all of `whole_rooms`.
+
+    What was deleted is told, as empty, to those who may know it from before.
+    """
     return await tx.fetch(_ACCOUNT_DATA, user_id, after, upto, list(whole_rooms))
 
 

@@ -17,7 +17,7 @@ NEWEST = 2**63 - 1
 # state at its position? Only what has a place in the room's order (standing) is shown.
 _SHOWN = """
     SELECT e.position, e.event_id, e.room_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.snapshot, e.tally,
-        e.counts, e.replaces_state, e.redacted_by, e.device_id, e.txn_id, e.json,
+        e.counts, e.replaces_state, e.redacted_by, e.device_id, e.txn_id, e.json, e.gap, e.standing,
         (SELECT p.json FROM events AS p WHERE p.event_id = e.replaces_state) AS replaced,
         (SELECT r.json FROM events AS r WHERE r.event_id = e.redacted_by) AS redaction,
         NOT EXISTS (
@@ -56,7 +56,7 @@ class Wanted:
 ANY = Wanted()
 
 _WANTED = """
-        AND ($4::text[] IS NULL OR e.type = ANY($4)) AND e.type <> ALL($5::text[])
+        ($4::text[] IS NULL OR e.type = ANY($4)) AND e.type <> ALL($5::text[])
         AND ($6::text[] IS NULL OR e.sender = ANY($6)) AND e.sender <> ALL($7::text[])
         AND (($8::text[] IS NULL AND $9::text[] IS NULL) OR EXISTS (
             SELECT FROM relations AS child
@@ -83,16 +83,18 @@ async def tail(tx: Tx, room_id: str, after: int, limit: int) -> tuple[int, list[
 
 
 _IN_EACH_ROOM = """
-    SELECT e.* FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS w (room_id, after, upto) CROSS JOIN LATERAL (
+    SELECT e.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $11::boolean[]) AS w (room_id, after, upto, gaps)
+    CROSS JOIN LATERAL (
 """
 _NEWEST_OF_ROOMS = sql(
     _IN_EACH_ROOM
     + _SHOWN
     + """
         WHERE e.room_id = w.room_id AND e.standing <= 1 AND e.position > w.after AND e.position <= w.upto
+            AND (w.gaps AND e.gap IS NOT NULL OR
 """
     + _WANTED
-    + """
+    + """)
         ORDER BY e.position DESC
         LIMIT $10
     ) AS e
@@ -101,27 +103,29 @@ _NEWEST_OF_ROOMS = sql(
 
 
 async def newest_of_rooms(
-    tx: Tx, ranges: Collection[tuple[str, int, int]], wanted: Wanted, limit: int
+    tx: Tx, ranges: Collection[tuple[str, int, int, bool]], wanted: Wanted, limit: int
 ) -> dict[str, list[asyncpg.Record]]:
-    """For each (room, after, upto) the last events at positions in (after, upto], the newest first."""
+    """For each (room, after, upto, gaps) the last events at positions in (after, upto], the newest first; with `gaps` also those
+    that are not wanted and before which others were missing.
+    """
     if not ranges:
         return {}
     found: dict[str, list[asyncpg.Record]] = {}
-    arrays = [list(column) for column in zip(*ranges, strict=True)]
-    for row in await tx.fetch(_NEWEST_OF_ROOMS, *arrays, *wanted.arrays(), limit):
+    *arrays, gaps = (list(column) for column in zip(*ranges, strict=True))
+    for row in await tx.fetch(_NEWEST_OF_ROOMS, *arrays, *wanted.arrays(), limit, gaps):
         found.setdefault(row["room_id"], []).append(row)
     return found
 
 
 _BACKWARDS = sql(
     _SHOWN
-    + "WHERE e.room_id = $1 AND e.standing <= 1 AND e.position > $2 AND e.position <= $3"
+    + "WHERE e.room_id = $1 AND e.standing <= 1 AND e.position > $2 AND e.position <= $3 AND"
     + _WANTED
     + "ORDER BY e.position DESC LIMIT $10"
 )
 _FORWARDS = sql(
     _SHOWN
-    + "WHERE e.room_id = $1 AND e.standing <= 1 AND e.position > $2 AND e.position <= $3"
+    + "WHERE e.room_id = $1 AND e.standing <= 1 AND e.position > $2 AND e.position <= $3 AND"
     + _WANTED
     + "ORDER BY e.position LIMIT $10"
 )

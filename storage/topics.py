@@ -10,11 +10,18 @@ TYPING, PRESENCE = "y", "p"
 OWN_RECEIPTS = "o"
 PUSH_RULES, UNREAD = "n", "c"
 ROOM_SERVERS, DESTINATION, HEARD = "s", "q", "h"
+ALIASES, APPSERVICE = "l", "b"
+HISTORY = "g"
 
 
 def room(room_id: str) -> str:
     """Events of the room: its timeline or its state."""
     return ROOM + room_id
+
+
+def history(room_id: str) -> str:
+    """History of the room has been fetched: no news, but what is kept of it in memory is not whole any more."""
+    return HISTORY + room_id
 
 
 def receipts(room_id: str) -> str:
@@ -85,3 +92,13 @@ def destination(server: str) -> str:
 def heard(server: str) -> str:
     """This other server, which could not be reached, has been heard from."""
     return HEARD + server
+
+
+def aliases(room_id: str) -> str:
+    """The aliases here that lead to the room; told only where there are application services, which may care for them."""
+    return ALIASES + room_id
+
+
+def appservice(appservice_id: str) -> str:
+    """This application service, which could not be reached, has shown that it can."""
+    return APPSERVICE + appservice_id

@@ -6,8 +6,8 @@ CORS_HEADERS = MappingProxyType(
     {
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-        # `If-Match` (rendezvous) and `Date` are what clients send besides.
-        "Access-Control-Allow-Headers": "X-Requested-With, Content-Type, Authorization, Date, If-Match",
+        # `If-Match` and `If-None-Match` (rendezvous) and `Date` are what clients send besides.
+        "Access-Control-Allow-Headers": "X-Requested-With, Content-Type, Authorization, Date, If-Match, If-None-Match",
         "Access-Control-Expose-Headers": "Retry-After, ETag",
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,7 @@ from federation.client.answer import Answer
 from federation.client.connections import Connections
 from federation.client.keyring import Keyring
 from federation.client.media import RemoteMedia
+from federation.client.old_servers import ask_either
 from federation.client.request import EVENTS, STATE, Question, Requests, body_of, path_of
 from protocol.events import Event
 from protocol.ids import EventID, RoomAlias, RoomID, ServerName, UserID, server_of
@@ -19,7 +21,6 @@ from protocol.json import JsonObject, canonical_lenient
 from protocol.room_versions import RoomVersion
 from services.ports import (
     Joined,
-    RemoteFailed,
     RemoteFile,
     ResolvedAlias,
     StateIds,
@@ -38,7 +39,6 @@ MAX_SERVERS: Final = 20_000
 MAX_ALIAS_SERVERS: Final = 200
 MAX_ERROR: Final = 200
 JOIN_SECONDS: Final = 300.0
-UNKNOWN_ENDPOINT: Final = (400, 404, 405)
 
 
 class FederationRemotes:
@@ -85,7 +85,7 @@ class FederationRemotes:
         query = [("omit_members", "true")] if omit_members else []
         path = path_of(f"{V2}/send_join", room_id, event.event_id, query=query)
         question = Question("PUT", path, canonical_lenient(event.json), STATE, JOIN_SECONDS)
-        said = await self._ask(server, question)
+        said = await self._ask_either(server, question)
         return Joined(
             event=said.or_none("event", dict),
             state=said.objects("state", MAX_STATE),
@@ -97,7 +97,7 @@ class FederationRemotes:
     async def send_leave(self, server: ServerName, room_id: RoomID, event: Event) -> None:
         """Hands in a leave."""
         path = path_of(f"{V2}/send_leave", room_id, event.event_id)
-        await self._ask(server, Question("PUT", path, canonical_lenient(event.json)))
+        await self._ask_either(server, Question("PUT", path, canonical_lenient(event.json)))
 
     async def send_knock(self, server: ServerName, room_id: RoomID, event: Event) -> list[JsonObject]:
         """What the room shows to those who knock."""
@@ -110,32 +110,13 @@ class FederationRemotes:
     ) -> JsonObject:
         """The event with the other server's signature; by v1 of servers that do not know v2."""
         body = body_of({"room_version": version.id, "event": event.json, "invite_room_state": list(stripped)})
-        path = path_of(f"{V2}/invite", event.room_id, event.event_id)
-        try:
-            said = await self._ask(server, Question("PUT", path, body))
-            return said.of("event", dict)
-        except RemoteFailed as error:
-            # «If the v2 endpoint is not known (a 404 without M_NOT_FOUND, or M_UNRECOGNIZED) ...» the v1 form is for
-            # rooms whose events name themselves: an older server knows no others.
-            if (
-                error.status not in UNKNOWN_ENDPOINT
-                or error.errcode != "M_UNRECOGNIZED"
-                or version.event_id_is_hash
-            ):
-                raise
-        return await self._invite_v1(server, event, stripped)
-
-    async def _invite_v1(
-        self, server: ServerName, event: Event, stripped: Sequence[JsonObject]
-    ) -> JsonObject:
+        ids = (event.room_id, event.event_id)
+        new = Question("PUT", path_of(f"{V2}/invite", *ids), body)
+        if version.event_id_is_hash:  # a server that knows only v1 knows no such rooms
+            return (await self._ask(server, new)).of("event", dict)
         unsigned = {**event.json.get("unsigned", {}), "invite_room_state": list(stripped)}
-        path = path_of(f"{V1}/invite", event.room_id, event.event_id)
-        question = Question("PUT", path, canonical_lenient({**event.json, "unsigned": unsigned}))
-        said = await self._requests.ask(server, question)
-        # COMPAT §Inviting to a room, v1: «an array of a status code and an object».
-        if isinstance(said, list) and len(said) == 2:
-            said = said[1]
-        return Answer(server, said).of("event", dict)
+        old = Question("PUT", path_of(f"{V1}/invite", *ids), body_of({**event.json, "unsigned": unsigned}))
+        return Answer(server, await ask_either(self._requests, server, new, old)).of("event", dict)
 
     async def exchange_third_party_invite(
         self, server: ServerName, room_id: RoomID, event: JsonObject
@@ -235,19 +216,19 @@ class FederationRemotes:
         """The profile, or a field of it."""
         query = [("user_id", user_id)] + ([("field", field)] if field is not None else [])
         path = path_of(f"{V1}/query/profile", query=query)
-        return (await self._ask(server_of(user_id), Question("GET", path))).json
+        return (await self._ask(server_of(user_id), Question("GET", path, has_events=False))).json
 
     async def resolve_alias(self, alias: RoomAlias) -> ResolvedAlias:
         """The room of an alias."""
         path = path_of(f"{V1}/query/directory", query=[("room_alias", alias)])
-        said = await self._ask(server_of(alias), Question("GET", path))
+        said = await self._ask(server_of(alias), Question("GET", path, has_events=False))
         return ResolvedAlias(
             said.room_id("room_id"), said.servers("servers", MAX_SERVERS)[:MAX_ALIAS_SERVERS]
         )
 
     async def public_rooms(self, server: ServerName, query: JsonObject) -> JsonObject:
         """A page of the directory."""
-        question = Question("POST", f"{V1}/publicRooms", body_of(query), EVENTS)
+        question = Question("POST", f"{V1}/publicRooms", body_of(query), EVENTS, has_events=False)
         said = await self._ask(server, question)
         return {**said.json, "chunk": said.objects("chunk", MAX_EVENTS)}
 
@@ -255,28 +236,32 @@ class FederationRemotes:
         """A space and its children."""
         query = [("suggested_only", "true" if suggested_only else "false")]
         path = path_of(f"{V1}/hierarchy", room_id, query=query)
-        said = await self._ask(server, Question("GET", path, limit=EVENTS))
+        said = await self._ask(server, Question("GET", path, limit=EVENTS, has_events=False))
         said.of("room", dict)
         return {**said.json, "children": said.objects("children", MAX_EVENTS)}
 
     async def user_devices(self, user_id: UserID) -> JsonObject:
         """The user's devices."""
         path = path_of(f"{V1}/user/devices", user_id)
-        said = await self._ask(server_of(user_id), Question("GET", path, limit=EVENTS))
+        said = await self._ask(server_of(user_id), Question("GET", path, limit=EVENTS, has_events=False))
         said.of("stream_id", int)
         return {**said.json, "devices": said.objects("devices", MAX_EVENTS * 10)}
 
     async def query_keys(self, server: ServerName, wanted: Mapping[str, Sequence[str]]) -> JsonObject:
         """Device keys and cross-signing keys."""
         body = body_of({"device_keys": {user: list(devices) for user, devices in wanted.items()}})
-        said = await self._ask(server, Question("POST", f"{V1}/user/keys/query", body, EVENTS))
+        said = await self._ask(
+            server, Question("POST", f"{V1}/user/keys/query", body, EVENTS, has_events=False)
+        )
         said.of("device_keys", dict)
         return said.json
 
     async def claim_keys(self, server: ServerName, wanted: Mapping[str, Mapping[str, str]]) -> JsonObject:
         """One-time keys."""
         body = body_of({"one_time_keys": {user: dict(devices) for user, devices in wanted.items()}})
-        said = await self._ask(server, Question("POST", f"{V1}/user/keys/claim", body, EVENTS))
+        said = await self._ask(
+            server, Question("POST", f"{V1}/user/keys/claim", body, EVENTS, has_events=False)
+        )
         said.of("one_time_keys", dict)
         return said.json
 
@@ -304,6 +289,11 @@ class FederationRemotes:
     async def published_keys(self, wanted: WantedKeys, may_fetch: bool) -> list[JsonObject]:
         """The signed key objects of servers."""
         return await self._keyring.published(wanted, may_fetch)
+
+    async def _ask_either(self, server: ServerName, new: Question) -> Answer:
+        """The answer by v2, or by v1, which takes the same and knows no query."""
+        old = replace(new, path=new.path.replace(V2, V1, 1).partition("?")[0])
+        return Answer(server, await ask_either(self._requests, server, new, old))
 
     async def _ask(self, server: ServerName, question: Question) -> Answer:
         return Answer(server, await self._requests.ask(server, question))

@@ -15,9 +15,10 @@ from aiohttp import ClientError, ClientResponse
 from federation.client.bounded import Endless, read_within
 from federation.client.connections import Connections
 from federation.client.discovery import Discovery
+from federation.client.pieces import parse_in_pieces
 from protocol.errors import NotJson
 from protocol.ids import ServerName
-from protocol.json import JsonObject, canonical_lenient, parse_exact
+from protocol.json import JsonObject, canonical_lenient, parse, parse_exact
 from protocol.signing import SigningKey
 from services.ports import RemoteFailed
 from services.settings import MIB
@@ -40,6 +41,8 @@ class Question:
     limit: int = SMALL
     seconds: float | None = None
     """How long the answer is waited for; None: as configured."""
+    has_events: bool = True
+    """Then integers keep all their digits, however many; else they are such as we can hand on."""
 
 
 class Requests:
@@ -61,7 +64,7 @@ class Requests:
                 raise await _refusal(server, response)
             raw = await read_within(response, question.limit)
             try:
-                return parse_exact(raw)
+                return await parse_in_pieces(raw, parse_exact if question.has_events else parse)
             except NotJson as error:
                 raise RemoteFailed(server, response.status, None, f"answered nonsense: {error}") from None
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from protocol.errors import ProtocolError
+from protocol.errors import NotCanonical, ProtocolError
 from protocol.ids import ServerName
-from protocol.json import JsonObject
+from protocol.json import JsonObject, canonical_lenient, check_canonical, parse
 from protocol.matrix_error import MatrixError
 from services.keys.remote_devices import apply_device_list_update, apply_signing_key_update
 from services.servers.news import tell_presence, tell_receipts, tell_typing
@@ -46,8 +46,18 @@ async def receive_edus(tenant: Tenant, origin: ServerName, edus: Sequence[object
         if receive is None or not isinstance(content, dict):
             continue
         try:
-            await receive(tenant, origin, content)
+            await receive(tenant, origin, _without_huge_numbers(content))
         except (MatrixError, ProtocolError) as error:
             if isinstance(error, MatrixError) and error.status >= _ILL:
                 raise
             tenant.observe(EduRefused(origin, str(edu_type), str(error)))
+
+
+def _without_huge_numbers(content: JsonObject) -> JsonObject:
+    """Transactions are read to the last digit, for the events in them; what is no event is written down as other JSON."""
+    try:
+        check_canonical(content)
+    except NotCanonical:
+        read: JsonObject = parse(canonical_lenient(content))
+        return read
+    return content

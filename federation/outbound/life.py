@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from federation.outbound.follow_rooms import Follower
 from federation.outbound.sender import Sender
+from services.servers.device_changes import prune_device_changes
 from services.servers.follow import follow_feed
 from services.tenant import Tenant
 
@@ -24,11 +25,15 @@ async def telling_others(tenant: Tenant) -> AsyncIterator[None]:
     tenant.ephemeral.subscribe(follower.told_ephemeral)
     end = tenant.heard.subscribe(sender.heard_from)
     await sender.start()
-    task = asyncio.create_task(follower.follow(), name="telling other servers")
+    tasks = [
+        asyncio.create_task(follower.follow(), name="telling other servers"),
+        asyncio.create_task(prune_device_changes(tenant), name="changes of devices that are no more"),
+    ]
     try:
         yield
     finally:
         end()
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await sender.stop()

@@ -256,17 +256,19 @@ class Sender:
         while True:
             page, waited = await self._page(destination)
             edus = sum(item.edu is not None for item in page.items)
+            pdus = len(page.items) - edus
             mail = Waiting()
             if destination.has_mail and edus < MAX_EDUS:
                 destination.has_mail, waited = False, True
                 mail = await waiting_for_server(
-                    self._tenant, destination.server, destination.mail, MAX_EDUS - edus
+                    self._tenant, destination.server, destination.mail, MAX_EDUS - edus, MAX_PDUS - pdus
                 )
                 destination.has_mail |= mail.more
             losable = destination.take_losable(MAX_EDUS - edus - len(mail.edus))
-            if page.items or mail.edus or losable:
+            items = [*(Item(page.position, pdu=pdu) for pdu in mail.pdus), *page.items]
+            if items or mail.edus or losable:
                 upto = (page.position, mail.last)
-                return transaction(page.items, mail.edus, losable, upto, self._tenant.random.token(16))
+                return transaction(items, mail.edus, losable, upto, self._tenant.random.token(16))
             destination.position = max(destination.position, page.position)
             if not waited:
                 return None

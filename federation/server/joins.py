@@ -2,6 +2,7 @@
 
 from federation import ServerCall
 from services.rooms.membership.make_template import make_template
+from services.rooms.membership.missed import tell_what_was_missed
 from services.rooms.membership.show_room import show_room
 from services.rooms.membership.take_member import take_member
 from web.endpoint import Auth, endpoint
@@ -37,6 +38,7 @@ async def send_join_v2(call: ServerCall) -> Json:
     pdu = call.json_object()
     join = await take_member(call.tenant, origin, room_id, call.event_id(), pdu, "join")
     shown = await show_room(call.tenant, join, omit_members=call.query_flag("omit_members"))
+    await tell_what_was_missed(call.tenant, join, origin)
     reply = {
         "origin": call.tenant.name,
         "event": join.json,

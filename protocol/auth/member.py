@@ -3,10 +3,9 @@
 from typing import Any
 
 from protocol.auth.case import AuthCase, domain
-from protocol.errors import BadSignature, NotCanonical, Rejected
-from protocol.events import THIRD_PARTY_INVITE, Event
-from protocol.json import JsonObject, canonical_lenient
-from protocol.signing import VerifyKey
+from protocol.auth.third_party import keys_that_signed
+from protocol.errors import Rejected
+from protocol.events import THIRD_PARTY_INVITE
 
 
 def check_member(case: AuthCase) -> None:
@@ -117,36 +116,8 @@ def _check_third_party_invite(case: AuthCase, target: str) -> None:
     if case.event.sender != pledge.sender:
         raise Rejected("third-party invite of another sender")
     # «If any signature in signed matches any public key in the m.room.third_party_invite event, allow.»
-    if not _is_signed_for(signed, pledge):
+    if not keys_that_signed(signed, pledge.content):
         raise Rejected("third_party_invite is not signed by its identity server")
-
-
-def _is_signed_for(signed: JsonObject, pledge: Event) -> bool:
-    # «The public keys are in content of m.room.third_party_invite as: a single public key in the public_key
-    # property; a list of public keys in the public_keys property.»
-    more = pledge.content.get("public_keys")
-    entries = [pledge.content, *(more if isinstance(more, list) else ())]
-    keys = [entry["public_key"] for entry in entries if isinstance(entry, dict) and "public_key" in entry]
-    by_server = signed.get("signatures")
-    if not isinstance(by_server, dict):
-        return False
-    signatures = [s for by in by_server.values() if isinstance(by, dict) for s in by.items()]
-    covered = {key: value for key, value in signed.items() if key not in ("signatures", "unsigned")}
-    try:
-        message = canonical_lenient(covered)
-    except NotCanonical:
-        return False
-    return any(_matches(message, name, signature, key) for name, signature in signatures for key in keys)
-
-
-def _matches(message: bytes, name: str, signature: object, key: object) -> bool:
-    if not name.startswith("ed25519:") or not isinstance(key, str):
-        return False
-    try:
-        VerifyKey.from_base64(name, key).verify(message, signature)
-    except BadSignature:
-        return False
-    return True
 
 
 def _check_leave(case: AuthCase, target: str) -> None:

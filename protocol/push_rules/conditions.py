@@ -14,6 +14,7 @@ from protocol.push_rules.rule import ME, Condition
 
 BODY: Final = ("content", "body")
 DEFAULT_NOTIFICATION_LEVEL: Final = 50
+THREAD_SUBSCRIPTION: Final = "io.element.msc4306.thread_subscription"  # MSC4306
 
 
 class MatchableEvent(Protocol):
@@ -77,7 +78,8 @@ class EventProperties:
 class Context:
     """Whom an event might be pushed to, and the room around it.
 
-    Without a user it is about nobody in particular: no condition on the user's own ID holds.
+    Without a user it is about nobody in particular: no condition on the user's own ID holds. `subscribed` is whether
+    the user is to the thread that the event is in; None: it is in none.
     """
 
     user_id: UserID | None
@@ -85,6 +87,7 @@ class Context:
     member_count: int
     sender_power: float
     notification_levels: Mapping[str, int]
+    subscribed: bool | None = None
 
 
 Test: TypeAlias = Callable[[EventProperties, Context], bool]
@@ -220,6 +223,13 @@ def _sender_notification_permission(condition: Condition) -> Test | None:
     return sender_may
 
 
+def _thread_subscription(condition: Condition) -> Test | None:
+    wanted = condition.get("subscribed")
+    if not isinstance(wanted, bool):
+        return None
+    return lambda event, context: context.subscribed is wanted
+
+
 _KINDS: Final[Mapping[str, Callable[[Condition], Test | None]]] = {
     "event_match": _event_match,
     "event_property_is": _event_property_is,
@@ -227,6 +237,7 @@ _KINDS: Final[Mapping[str, Callable[[Condition], Test | None]]] = {
     "contains_display_name": _contains_display_name,
     "room_member_count": _room_member_count,
     "sender_notification_permission": _sender_notification_permission,
+    THREAD_SUBSCRIPTION: _thread_subscription,
 }
 
 

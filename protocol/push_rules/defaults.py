@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from protocol.json import JsonObject
+from protocol.push_rules.conditions import THREAD_SUBSCRIPTION
 from protocol.push_rules.rule import ME, Actions, Condition, Kind, PushRule
 
 _NOTHING: Final = Actions.of(())
@@ -93,10 +94,28 @@ _UNDERRIDE: Final = (
     _rule(".org.matrix.msc3930.rule.poll_end", _NOTIFY, _POLL_END),
 )
 
+# MSC4306: of threads, only those that the user has subscribed to. Off until a client that can subscribe asks for them:
+# with others nobody would be told of threads any more.
+_POSTCONTENT: Final = (
+    _rule(
+        ".io.element.msc4306.rule.unsubscribed_thread",
+        _NOTHING,
+        {"kind": THREAD_SUBSCRIPTION, "subscribed": False},
+        enabled=False,
+    ),
+    _rule(
+        ".io.element.msc4306.rule.subscribed_thread",
+        _SOUND,
+        {"kind": THREAD_SUBSCRIPTION, "subscribed": True},
+        enabled=False,
+    ),
+)
+
 DEFAULTS: Final[Mapping[Kind, tuple[PushRule, ...]]] = MappingProxyType(
     {
         Kind.OVERRIDE: (MASTER, *_OVERRIDE),
         Kind.CONTENT: (),
+        Kind.POSTCONTENT: _POSTCONTENT,
         Kind.ROOM: (),
         Kind.SENDER: (),
         Kind.UNDERRIDE: _UNDERRIDE,

@@ -25,6 +25,8 @@ def parse_kind(text: str) -> Kind:
 def parse_rule(kind: Kind, rule_id: str, body: JsonObject) -> PushRule:
     """The rule that a client asks to be kept; raises InvalidRule. What its kind has no use for is dropped."""
     check_own_id(rule_id)
+    if kind is Kind.POSTCONTENT:
+        raise InvalidRule("There are no postcontent rules but the server's")
     actions = parse_actions(body.get("actions"))
     if kind in CONDITIONAL:
         return PushRule(rule_id, actions, _conditions(body.get("conditions")))

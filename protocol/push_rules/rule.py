@@ -17,12 +17,13 @@ class Kind(StrEnum):
 
     OVERRIDE = "override"
     CONTENT = "content"
+    POSTCONTENT = "postcontent"  # MSC4306: the server's only
     ROOM = "room"
     SENDER = "sender"
     UNDERRIDE = "underride"
 
 
-CONDITIONAL: Final = frozenset({Kind.OVERRIDE, Kind.UNDERRIDE})
+CONDITIONAL: Final = frozenset({Kind.OVERRIDE, Kind.POSTCONTENT, Kind.UNDERRIDE})
 
 
 class Me(Enum):
@@ -60,7 +61,7 @@ def _highlights(action: Action) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PushRule:
-    """One rule. Only override and underride rules have conditions, only content rules a pattern."""
+    """One rule. Only override, postcontent and underride rules have conditions, only content rules a pattern."""
 
     rule_id: str
     actions: Actions

@@ -57,6 +57,19 @@ async def authenticate(tenant: Tenant, who: Who, claim: Claim) -> Requester:
     return entry.requester
 
 
+async def check_still_good(tenant: Tenant, token_id: bytes) -> None:
+    """For calls that last: raises UnknownToken or UserLocked when their token is good no longer."""
+    now, changes = tenant.clock.now(), tenant.logins.changes
+    entry = tenant.logins.get(token_id, now)
+    if entry is None:
+        entry = await _login(tenant, token_id)
+        tenant.logins.keep(token_id, entry, changes)
+    if entry.expires is not None and entry.expires <= now:
+        raise UnknownToken("The access token has expired", soft_logout=True)
+    if entry.locked:
+        raise UserLocked
+
+
 def _itself(appservice: Appservice | None) -> Requester:
     if appservice is None:
         raise Forbidden("This is for application services only")
@@ -94,6 +107,7 @@ async def _login(tenant: Tenant, token_id: bytes) -> Entry:
         is_guest=login.is_guest,
         is_admin=login.is_admin,
         is_suspended=login.suspended,
+        through_oauth=login.through_oauth,
     )
     return Entry(requester, login.expires, login.locked, now)
 

@@ -44,7 +44,7 @@ async def begin_session(tenant: Tenant, user_id: UserID, wish: Wish) -> Session:
     """Tokens for a new device, or new ones for a known device, whose old ones die. Raises InvalidParam, Forbidden."""
     check_device_id(wish.device_id)
     if wish.device_id is not None:
-        await _take_over(tenant, user_id, wish.device_id)
+        await take_over(tenant, user_id, wish.device_id)
     device_id = DeviceID(wish.device_id or tenant.random.token(DEVICE_ID_LENGTH).upper())
     display_name = wish.display_name and wish.display_name[:MAX_DISPLAY_NAME]
     async with tenant.database.transaction() as tx:
@@ -59,7 +59,8 @@ def check_device_id(device_id: str | None) -> None:
         raise InvalidParam(f"A device ID has 1 to {MAX_DEVICE_ID} characters")
 
 
-async def _take_over(tenant: Tenant, user_id: UserID, device_id: str) -> None:
+async def take_over(tenant: Tenant, user_id: UserID, device_id: str) -> None:
+    """The device's old tokens are dead, if it is there; raises Forbidden for the ID of a cross-signing key."""
     async with tenant.database.read() as tx:
         # «The given device ID must not be the same as a cross-signing key ID.»
         if await is_cross_signing_key(tx, user_id, device_id):
@@ -78,13 +79,13 @@ class Issued:
 
 
 async def issue_tokens(
-    tenant: Tenant, tx: Tx, user_id: UserID, device_id: DeviceID, *, refreshable: bool
+    tenant: Tenant, tx: Tx, user_id: UserID, device_id: DeviceID, *, refreshable: bool, family: str = ""
 ) -> Issued:
-    """New tokens for the device, beside those that it has."""
+    """New tokens for the device, beside those that it has; the refresh token begins with its family."""
     lifetimes = tenant.settings.accounts
     now = tenant.clock.now()
     access = new_token(tenant.random, ACCESS)
-    refresh = new_token(tenant.random, REFRESH) if refreshable else None
+    refresh = new_token(tenant.random, REFRESH + family) if refreshable else None
     expires_in = lifetimes.refreshable_token_lifetime if refreshable else lifetimes.token_lifetime
     await insert_tokens(
         tx,

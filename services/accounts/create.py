@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from protocol.ids import UserID
-from protocol.matrix_error import Forbidden, UserInUse
+from protocol.matrix_error import Forbidden, ThreepidInUse, UserInUse
 from services.accounts.names import new_user_id
 from services.accounts.passwords import check_strength, hash_password
+from services.accounts.uia_email import Shown, check_unused
 from services.appservices.registry import Appservice
 from services.tenant import Tenant
 from storage.accounts import Account, get_account, insert_account, use_registration_token
 from storage.database import Tx
+from storage.threepid_sessions import delete_session
+from storage.threepids import insert_threepid
 
 GENERATED_LENGTH = 12
 
@@ -23,10 +26,12 @@ async def create_account(
     is_guest: bool = False,
     appservice: Appservice | None = None,
     registration_token: str | None = None,
+    email: Shown | None = None,
 ) -> UserID:
     """The new user; without a localpart one is made up, without a password nobody can log in with one.
 
-    Raises InvalidUsername, Exclusive, UserInUse, WeakPassword, or Forbidden when the registration token is used up.
+    Raises InvalidUsername, Exclusive, UserInUse, WeakPassword, Forbidden when the registration token is used up,
+    ThreepidInUse when somebody has taken the address meanwhile, or ThreepidAuthFailed.
     """
     user_id = new_user_id(tenant, localpart or made_up_localpart(tenant), appservice)
     if password is not None:
@@ -40,7 +45,7 @@ async def create_account(
         is_admin=is_admin,
         appservice=None if appservice is None else appservice.id,
     )
-    await _insert(tenant, account, registration_token)
+    await _insert(tenant, account, registration_token, email)
     return user_id
 
 
@@ -56,13 +61,19 @@ def made_up_localpart(tenant: Tenant) -> str:
     return tenant.random.token(GENERATED_LENGTH).lower()
 
 
-async def _insert(tenant: Tenant, account: Account, registration_token: str | None) -> None:
+async def _insert(
+    tenant: Tenant, account: Account, registration_token: str | None, email: Shown | None
+) -> None:
     lasting = tenant.settings.registration.tokens  # those of the configuration are never used up
     async with tenant.database.transaction() as tx:
         if registration_token is not None and registration_token not in lasting:
             await _use_token(tx, registration_token, account.created)
         if not await insert_account(tx, account):
             raise UserInUse
+        if email is not None:
+            check_unused(await delete_session(tx, email.sid))
+            if not await insert_threepid(tx, account.user_id, email.threepid):
+                raise ThreepidInUse
 
 
 async def _use_token(tx: Tx, token: str, now: int) -> None:

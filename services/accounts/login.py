@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from protocol.ids import UserID
-from protocol.matrix_error import Forbidden, UnknownToken, UserDeactivated, UserLocked
+from protocol.matrix_error import Exclusive, Forbidden, UnknownToken, UserDeactivated, UserLocked
 from services.accounts.names import meant_user_ids
 from services.accounts.passwords import hash_password, is_outdated, is_password
 from services.accounts.tokens import LOGIN, digest_of, new_token
@@ -43,8 +43,10 @@ async def by_token(tenant: Tenant, secret: str) -> UserID:
 async def by_appservice(tenant: Tenant, appservice: Appservice, name: str) -> UserID:
     """A user of the application service; raises Forbidden, UserDeactivated or UserLocked."""
     account = await _account(tenant, *meant_user_ids(tenant, name))
-    if account is None or not appservice.may_act_for(account.user_id):
-        raise Forbidden("This is not a user of the application service")
+    if account is None:
+        raise Forbidden("There is no such user")
+    if not appservice.may_act_for(account.user_id):
+        raise Exclusive("This is not a user of the application service", status=403)
     return _admitted(account)
 
 

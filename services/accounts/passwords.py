@@ -13,11 +13,23 @@ MAX_LENGTH = 512  # characters
 
 
 def check_strength(settings: Passwords, password: str) -> None:
-    """Raises WeakPassword for what is too short to be kept, or so long that it is no password."""
+    """Raises WeakPassword for what is too short to be kept, so long that it is no password, or lacks what is required."""
     if len(password) < settings.minimum_length:
         raise WeakPassword(f"The password must have at least {settings.minimum_length} characters")
     if len(password) > MAX_LENGTH:
         raise WeakPassword(f"The password must have at most {MAX_LENGTH} characters")
+    for is_required, is_it, what in (
+        (settings.require_digit, str.isdigit, "a digit"),
+        (settings.require_lowercase, str.islower, "a small letter"),
+        (settings.require_uppercase, str.isupper, "a capital"),
+        (settings.require_symbol, _is_symbol, "something that is no letter and no digit"),
+    ):
+        if is_required and not any(map(is_it, password)):
+            raise WeakPassword(f"The password must have {what} in it")
+
+
+def _is_symbol(character: str) -> bool:
+    return not character.isalnum()
 
 
 async def hash_password(tenant: Tenant, password: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocol.ids import DeviceID, UserID
 from protocol.matrix_error import UnknownToken, UserLocked
 from services.accounts.begin import Session, issue_tokens
-from services.accounts.tokens import digest_of
+from services.accounts.tokens import digest_of, family_of
 from services.settings import DAY
 from services.tenant import Tenant
 from storage.sessions import RefreshToken, lock_refresh_token, succeed, supersede
@@ -24,9 +24,8 @@ async def refresh(tenant: Tenant, secret: str) -> Session:
             raise UnknownToken("The refresh token is unknown, or has been used")
         _check(old, now)
         await supersede(tx, old.user_id, old.device_id, old.token_id)
-        issued = await issue_tokens(
-            tenant, tx, UserID(old.user_id), DeviceID(old.device_id), refreshable=True
-        )
+        of = (UserID(old.user_id), DeviceID(old.device_id))
+        issued = await issue_tokens(tenant, tx, *of, refreshable=True, family=family_of(secret))
         if issued.refresh_id is not None:
             await succeed(tx, old, issued.refresh_id, now - DAY)
         return issued.session

@@ -10,9 +10,11 @@ from services.accounts.create import check_free, create_account, made_up_localpa
 from services.accounts.names import new_user_id
 from services.accounts.passwords import check_strength
 from services.accounts.uia import Flows, Operation, require_uia
+from services.accounts.uia_email import shown_of
 from services.accounts.uia_stages import Stage
 from services.appservices.registry import Appservice
-from services.settings import RegistrationMode
+from services.mail.outbox import may_send
+from services.settings import EmailAtRegistration, MailKind, RegistrationMode
 from services.tenant import Tenant
 
 
@@ -35,7 +37,8 @@ async def register_user(tenant: Tenant, wanted: Registration, operation: Operati
         check_strength(tenant.settings.passwords, wanted.password)
     shown = await require_uia(tenant, None, operation, flows)
     token = shown.get("registration_token")
-    return await create_account(tenant, localpart, wanted.password, registration_token=token)
+    email = shown_of(shown, tenant.clock.now())
+    return await create_account(tenant, localpart, wanted.password, registration_token=token, email=email)
 
 
 async def register_guest(tenant: Tenant) -> UserID:
@@ -66,7 +69,18 @@ def flows_of(tenant: Tenant) -> Flows:
     registration = tenant.settings.registration
     if registration.mode is RegistrationMode.CLOSED:
         raise Forbidden("Registration is closed")
-    stages = (Stage.TERMS,) if registration.terms else ()
+    stages: tuple[Stage, ...] = (Stage.TERMS,) if registration.terms else ()
+    if registration.captcha is not None:
+        stages = (Stage.CAPTCHA, *stages)
     if registration.mode is RegistrationMode.TOKEN:
         stages = (Stage.REGISTRATION_TOKEN, *stages)
-    return (stages or (Stage.DUMMY,),)
+    without, with_email = stages or (Stage.DUMMY,), (*stages, Stage.EMAIL)
+    if not may_send(tenant, MailKind.VERIFICATION):
+        return (without,)
+    match registration.email:
+        case EmailAtRegistration.REQUIRED:
+            return (with_email,)
+        case EmailAtRegistration.OPTIONAL:
+            return (without, with_email)
+        case EmailAtRegistration.NONE:
+            return (without,)

@@ -24,7 +24,7 @@ async def delete_devices(tenant: Tenant, user_id: UserID, device_ids: Sequence[s
     if not device_ids:
         return
     rows = (Row(DELETE_DEVICES, (user_id, list(device_ids))),)
-    change = Change(rows, await device_topics(tenant, user_id))
+    change = Change(rows, (*await device_topics(tenant, user_id), topics.account_data(user_id)))
     await change_account(tenant, user_id, change, *updates_for_servers(user_id, device_ids))
     for device_id in device_ids:
         tenant.logins.seen.pop((user_id, device_id), None)

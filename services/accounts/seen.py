@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from services.accounts.background import in_background
+from services.accounts.uia_lifetime import uia_lifetime
+from services.oauth.expiry import forget_expired
 from services.requester import Requester
 from services.tenant import Tenant
 from storage.devices import Seen, update_seen
 from storage.sessions import delete_expired
+from storage.threepid_sessions import delete_sessions_before as delete_threepid_sessions_before
 from storage.to_device import delete_txns_before
 from storage.uia import delete_sessions_before
 
@@ -41,5 +44,7 @@ async def _write(tenant: Tenant) -> None:
     await write_seen(tenant)
     async with tenant.database.read() as tx:
         await delete_expired(tx, now)
-        await delete_sessions_before(tx, now - tenant.settings.accounts.uia_lifetime)
+        await delete_sessions_before(tx, now - uia_lifetime(tenant))
+        await delete_threepid_sessions_before(tx, now - tenant.settings.threepids.session_lifetime)
         await delete_txns_before(tx, now - RETRIED)
+    await forget_expired(tenant)

@@ -15,7 +15,9 @@ import orjson
 
 from protocol.ids import UserID
 from protocol.matrix_error import BadJson, Forbidden, InteractiveAuthNeeded, LimitExceeded, MatrixError
+from services.accounts.uia_lifetime import uia_lifetime
 from services.accounts.uia_stages import SomebodyElse, Stage, check_stage, params_of
+from services.oauth.approval import refuse_oauth
 from services.requester import Requester
 from services.tenant import Tenant
 from storage.uia import UiaSession as UiaSession
@@ -48,8 +50,10 @@ async def require_uia(
 ) -> Mapping[str, str]:
     """What the stages have shown (`user_id`, `registration_token`), once a flow is complete; the session ends with it.
 
-    Raises InteractiveAuthNeeded with what is left to do, and with the error of the stage that has failed.
+    Raises InteractiveAuthNeeded with what is left to do, and with the error of the stage that has failed; Unrecognized for
+    sessions that came through OAuth, whose place for this is the account page.
     """
+    refuse_oauth(requester)
     user_id = None if requester is None else requester.user_id
     said = _auth_of(operation.body)
     if said is None:
@@ -107,12 +111,23 @@ async def _continued(
     return session
 
 
+def path_of(session: UiaSession) -> str:
+    """The path of the request that the session is for."""
+    return session.purpose.rpartition(" ")[2]
+
+
+def user_of(session: UiaSession) -> UserID | None:
+    """Who has begun it; None for nobody in particular."""
+    user_id = session.purpose.partition(" ")[0]
+    return UserID(user_id) if user_id else None
+
+
 async def find_session(tenant: Tenant, name: str) -> UiaSession | None:
     """The session of the name, if it is not too old."""
     if "\0" in name:
         return None
     async with tenant.database.read() as tx:
-        return await get_session(tx, name, tenant.clock.now() - tenant.settings.accounts.uia_lifetime)
+        return await get_session(tx, name, tenant.clock.now() - uia_lifetime(tenant))
 
 
 async def _tried(
@@ -124,7 +139,8 @@ async def _tried(
     if stage is None or stage in session.completed:
         return session
     try:
-        facts = await check_stage(tenant, user_id, stage, said, {one for flow in flows for one in flow})
+        offered = {one for flow in flows for one in flow}
+        facts = await check_stage(tenant, user_id, stage, said, offered, path_of(session))
     except (LimitExceeded, SomebodyElse):
         raise  # the former says when to come back, and nothing about the stage
     except MatrixError as failed:

@@ -8,9 +8,12 @@ from typing import Any
 
 from protocol.ids import UserID
 from protocol.matrix_error import BadJson, Forbidden, InvalidParam, LimitExceeded, MissingParam, Unrecognized
+from services.accounts.captcha import check_captcha
 from services.accounts.login import by_password
 from services.accounts.registration_tokens import is_valid
+from services.accounts.uia_email import shown_by_email
 from services.tenant import Tenant
+from services.threepids.lookup import user_with
 
 TERMS_VERSION = "1.0"
 
@@ -18,7 +21,9 @@ TERMS_VERSION = "1.0"
 class Stage(StrEnum):
     """A step that a client can be asked for."""
 
+    CAPTCHA = "m.login.recaptcha"
     DUMMY = "m.login.dummy"
+    EMAIL = "m.login.email.identity"
     PASSWORD = "m.login.password"
     REGISTRATION_TOKEN = "m.login.registration_token"
     TERMS = "m.login.terms"
@@ -29,9 +34,17 @@ class SomebodyElse(Forbidden):
 
 
 async def check_stage(
-    tenant: Tenant, user_id: UserID | None, stage: str, said: Mapping[str, Any], offered: Collection[str]
+    tenant: Tenant,
+    user_id: UserID | None,
+    stage: str,
+    said: Mapping[str, Any],
+    offered: Collection[str],
+    path: str = "",
 ) -> Mapping[str, str]:
-    """What the stage has shown, if it is passed; raises the error that the client is to see when it is not."""
+    """What the stage has shown, if it is passed; `path` is that of the operation it is passed for.
+
+    Raises the error that the client is to see when it is not passed.
+    """
     if stage not in offered:
         raise Unrecognized("This is not a stage of any flow")
     match Stage(stage):
@@ -39,19 +52,38 @@ async def check_stage(
             return {"user_id": await _password(tenant, user_id, said)}
         case Stage.REGISTRATION_TOKEN:
             return {"registration_token": await _registration_token(tenant, said)}
+        case Stage.CAPTCHA:
+            return await _captcha(tenant, said)
+        case Stage.EMAIL:
+            return await shown_by_email(tenant, path, said)
         case Stage.DUMMY | Stage.TERMS:
             return {}
 
 
 def params_of(tenant: Tenant, flows: Iterable[Iterable[Stage]]) -> Mapping[str, Any]:
     """What a client needs to know for the stages."""
-    if not any(Stage.TERMS in flow for flow in flows):
-        return {}
-    terms = tenant.settings.registration.terms
-    policies = {
-        name: {"version": TERMS_VERSION, "en": {"name": name, "url": url}} for name, url in terms.items()
-    }
-    return {Stage.TERMS.value: {"policies": policies}}
+    stages = {stage for flow in flows for stage in flow}
+    registration = tenant.settings.registration
+    params: dict[str, Any] = {}
+    if Stage.TERMS in stages:
+        terms = registration.terms.items()
+        policies = {name: {"version": TERMS_VERSION, "en": {"name": name, "url": url}} for name, url in terms}
+        params[Stage.TERMS.value] = {"policies": policies}
+    if Stage.CAPTCHA in stages and registration.captcha is not None:
+        params[Stage.CAPTCHA.value] = {"public_key": registration.captcha.site_key}
+    return params
+
+
+async def user_named(tenant: Tenant, said: Mapping[str, Any]) -> str:
+    """As `name_of`, and by an address that is the user's; no name at all, when it is nobody's."""
+    identifier = said.get("identifier")
+    if isinstance(identifier, dict) and identifier.get("type") == "m.id.thirdparty":
+        of = (text_of(identifier, "medium"), text_of(identifier, "address"))
+    elif identifier is None and "user" not in said and "medium" in said:  # as it was before r0.4
+        of = (text_of(said, "medium"), text_of(said, "address"))
+    else:
+        return name_of(said)
+    return await user_with(tenant, *of) or ""
 
 
 def name_of(said: Mapping[str, Any]) -> str:
@@ -82,7 +114,8 @@ def text_of(said: Mapping[str, Any], name: str) -> str:
 async def _password(tenant: Tenant, user_id: UserID | None, said: Mapping[str, Any]) -> UserID:
     if user_id is not None:
         await _hold_back(tenant, user_id)
-    named = user_id if user_id and not said.keys() & {"identifier", "user"} else name_of(said)
+    is_named = bool(said.keys() & {"identifier", "user", "medium"})
+    named = user_id if user_id is not None and not is_named else await user_named(tenant, said)
     found = await by_password(tenant, named, text_of(said, "password"))
     if user_id is not None and found != user_id:
         raise SomebodyElse("This is the password of somebody else")
@@ -98,6 +131,17 @@ async def _hold_back(tenant: Tenant, user_id: UserID) -> None:
         wait = await tenant.limits.take(key, limit.per_second, limit.burst, tenant.clock.now())
         if wait > 0:
             raise LimitExceeded(wait)
+
+
+async def _captcha(tenant: Tenant, said: Mapping[str, Any]) -> Mapping[str, str]:
+    captcha = tenant.settings.registration.captcha
+    if captcha is None:
+        raise Unrecognized("There is no captcha here")
+    # In a browser the provider's script has filled in a field of its own.
+    await check_captcha(
+        tenant, captcha, text_of(said, captcha.field if captcha.field in said else "response")
+    )
+    return {}
 
 
 async def _registration_token(tenant: Tenant, said: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from re import Pattern
 
-from protocol.ids import UserID
+from protocol.ids import UserID, server_of
+from protocol.matrix_error import Exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,31 @@ class Appservice:
     rate_limited: bool = True
     protocols: tuple[str, ...] = ()
     receives_ephemeral: bool = False
+    old_ephemeral: bool = False
+    """It knows ephemeral events by the name that they had before v1.13 (MSC2409)."""
+    is_encrypted: bool = False
+    """It wants to-device messages, device lists and counts of keys for its users (MSC3202, MSC4203)."""
+
+    @property
+    def wants_ephemeral(self) -> bool:
+        """Is it to be told who types, reads and is there?"""
+        return self.receives_ephemeral or self.old_ephemeral
 
     def may_act_for(self, user_id: str) -> bool:
         """Is the user the application service's own or in its namespace?"""
         return user_id == self.sender or _matches(self.namespaces.users, user_id)
+
+    def cares_for_user(self, user_id: str) -> bool:
+        """Is what the user does of interest to it? «application services can only register interest in local users»"""
+        return user_id.endswith(f":{server_of(self.sender)}") and self.may_act_for(user_id)
+
+    def cares_for_alias(self, alias: str) -> bool:
+        """Is a room with this alias of interest to it?"""
+        return _matches(self.namespaces.aliases, alias)
+
+    def cares_for_room(self, room_id: str) -> bool:
+        """Is the room of interest to it, whoever is in it?"""
+        return _matches(self.namespaces.rooms, room_id)
 
     def owns_user(self, user_id: str) -> bool:
         """Is the user ID reserved for this application service?"""
@@ -73,6 +95,19 @@ class Appservices:
     def owner_of_user(self, user_id: str) -> Appservice | None:
         """The one that the user ID is reserved for."""
         return next((one for one in self.known if one.owns_user(user_id)), None)
+
+    def check_alias(self, alias: str, appservice_id: str | None) -> None:
+        """Raises Exclusive when who asks (`appservice_id` for an application service) may not make the alias: one reserved
+        for another, or, for an application service that reserves some, one «outside of their defined namespaces».
+        """
+        owner = self.owner_of_alias(alias)
+        if owner is not None:
+            if owner.id != appservice_id:
+                raise Exclusive
+            return
+        maker = None if appservice_id is None else self.by_id(appservice_id)
+        if maker is not None and maker.namespaces.aliases and not maker.cares_for_alias(alias):
+            raise Exclusive("This alias is not in the namespaces of the application service")
 
     def owner_of_alias(self, alias: str) -> Appservice | None:
         """The one that the alias is reserved for."""

@@ -16,6 +16,7 @@ from services.accounts.uia import PASSWORD, Operation, require_uia
 from services.keys.device_lists import device_list_changed
 from services.keys.signed_json import ED25519, signed_part
 from services.keys.usage import PublicKey, Usage, checked_key, public_key_of
+from services.oauth.approval import require_approval
 from services.requester import Requester
 from services.tenant import Tenant
 from storage.devices import get_devices
@@ -48,9 +49,16 @@ async def upload_cross_signing_keys(
     new = {usage: json for usage, json in given.items() if not _is_same(before.keys.get(usage), json)}
     if not new:
         return
-    if Usage.MASTER in before.keys and requester.appservice is None:
-        await require_uia(tenant, requester, operation, PASSWORD)
+    if Usage.MASTER in before.keys:
+        await _confirm(tenant, requester, operation)
     await device_list_changed(tenant, user_id, [CROSS_SIGNING], _row(user_id, before.keys, given, new))
+
+
+async def _confirm(tenant: Tenant, requester: Requester, operation: Operation) -> None:
+    if requester.through_oauth:
+        await require_approval(tenant, requester)
+    elif requester.appservice is None:
+        await require_uia(tenant, requester, operation, PASSWORD)
 
 
 async def _before(tenant: Tenant, user_id: UserID) -> _Before:

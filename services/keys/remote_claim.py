@@ -9,8 +9,10 @@ from typing import Any
 from protocol.errors import NotCanonical
 from protocol.ids import ServerName
 from protocol.json import JsonObject, canonical
+from protocol.matrix_error import BadJson
 from services.keys.ask import Failures, ask_each, by_server
 from services.keys.remote_json import MAX_KEYS
+from services.keys.signed_json import signatures_of
 from services.tenant import Tenant
 from storage.keys.one_time_keys import Wanted
 
@@ -47,12 +49,22 @@ def _key(reply: JsonObject, of: Wanted) -> tuple[str, bytes] | None:
     for name in ("one_time_keys", of.user_id, of.device_id):
         value = value.get(name) if isinstance(value, dict) else None
     for key_id, key in value.items() if isinstance(value, dict) else ():
-        if not key_id.startswith(f"{of.algorithm}:") or not isinstance(key, dict | str):
+        if not key_id.startswith(f"{of.algorithm}:"):
             continue
         try:
-            json = canonical(key)
-        except NotCanonical:
+            json = canonical(_checked(key))
+        except (NotCanonical, BadJson):
             continue
         if len(json) <= MAX_KEYS:
             return key_id, json
     return None
+
+
+def _checked(key: Any) -> Any:
+    """A key, with its signatures or bare; raises BadJson for what is none."""
+    if isinstance(key, str):
+        return key
+    if not isinstance(key, dict) or not isinstance(key.get("key"), str):
+        raise BadJson("A one-time key is a string, or an object with one")
+    signatures_of(key)
+    return key

@@ -45,9 +45,10 @@ async def upload_keys(tenant: Tenant, requester: Requester, upload: KeysUpload) 
     Raises InvalidParam for keys of another device, and for a key ID that is there already with another key.
     """
     user_id, device_id = requester.user_id, device_of(requester)
-    one_time_keys, fallback_keys = _one_time_keys(upload.one_time_keys), _fallback_keys(upload.fallback_keys)
+    one_time_keys = checked_one_time_keys(upload.one_time_keys)
+    fallback_keys = checked_fallback_keys(upload.fallback_keys)
     if upload.device_keys is not None:
-        _check_device_keys(upload.device_keys, user_id, device_id)
+        check_device_keys(upload.device_keys, user_id, device_id)
     async with tenant.database.transaction() as tx:
         if one_time_keys:
             await _add(tx, user_id, device_id, one_time_keys)
@@ -70,13 +71,14 @@ def device_of(requester: Requester) -> DeviceID:
     return requester.device_id
 
 
-def _one_time_keys(uploaded: Mapping[str, Any]) -> list[OneTimeKey]:
+def checked_one_time_keys(uploaded: Mapping[str, Any]) -> list[OneTimeKey]:
+    """The keys as they are stored; raises BadJson or InvalidParam."""
     return [_one_time_key(name, key) for name, key in uploaded.items()]
 
 
-def _fallback_keys(uploaded: Mapping[str, Any]) -> list[OneTimeKey]:
+def checked_fallback_keys(uploaded: Mapping[str, Any]) -> list[OneTimeKey]:
     """«the server will only persist one key per algorithm»."""
-    return list({key.algorithm: key for key in _one_time_keys(uploaded)}.values())
+    return list({key.algorithm: key for key in checked_one_time_keys(uploaded)}.values())
 
 
 def _one_time_key(name: str, key: Any) -> OneTimeKey:
@@ -90,7 +92,8 @@ def _one_time_key(name: str, key: Any) -> OneTimeKey:
     return OneTimeKey(algorithm, key_id, canonical(key))
 
 
-def _check_device_keys(json: JsonObject, user_id: UserID, device_id: DeviceID) -> None:
+def check_device_keys(json: JsonObject, user_id: UserID, device_id: DeviceID) -> None:
+    """Raises InvalidParam for keys of another device, and BadJson for what are none."""
     if json.get("user_id") != user_id or json.get("device_id") != device_id:
         raise InvalidParam("A device uploads keys for itself only")
     algorithms = json.get("algorithms")

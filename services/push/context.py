@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from protocol.auth.levels import PowerLevels
 from protocol.errors import Rejected
 from protocol.events import CREATE, MEMBER, POWER_LEVELS, Event, StateKey
+from protocol.ids import UserID
 from protocol.push_rules.conditions import DEFAULT_NOTIFICATION_LEVEL, Context
 from protocol.room_versions import RoomVersion
 from services.push.evaluators import UserRules
+from services.rooms.relation import THREAD, relation_in
+from storage.database import Tx
+from storage.thread_subscriptions import subscribers_of
 
 ROOM: Final = "room"
 LEVEL_KEYS: Final[tuple[StateKey, ...]] = ((CREATE, ""), (POWER_LEVELS, ""))
@@ -46,12 +50,26 @@ def levels_of(version: RoomVersion, state: Mapping[StateKey, Event], sender: str
         return NO_POWER
 
 
-def context_of(rules: UserRules, member: Event | None, joined: int, levels: Levels) -> Context:
-    """What a user's rules ask for; `member` is the user's own member event, where the rules ask for the name."""
+def context_of(
+    rules: UserRules, member: Event | None, joined: int, levels: Levels, subscribed: bool | None
+) -> Context:
+    """What a user's rules ask for; `member` is the user's own member event, where the rules ask for the name, and
+    `subscribed` how the user stands to the event's thread, if it is in one.
+    """
     name = member.content.get("displayname") if member is not None else None
-    return Context(
-        rules.user_id, name if isinstance(name, str) else None, joined, levels.power, levels.needed
-    )
+    name = name if isinstance(name, str) else None
+    return Context(rules.user_id, name, joined, levels.power, levels.needed, subscribed)
+
+
+async def subscribers(tx: Tx, rules: Collection[UserRules], event: Event) -> frozenset[UserID] | None:
+    """Those of the users whose rules ask for it who are subscribed to the event's thread; None: it is in none, or nobody
+    asks.
+    """
+    relation = relation_in(event.content)
+    asking = [found.user_id for found in rules if found.asks_subscription]
+    if relation is None or relation.rel_type != THREAD or not asking:
+        return None
+    return frozenset(await subscribers_of(tx, asking, event.room_id, relation.parent))
 
 
 def member_key(rules: UserRules) -> StateKey:

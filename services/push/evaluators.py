@@ -15,6 +15,7 @@ import orjson
 
 from protocol.ids import RoomID, UserID
 from protocol.push_rules.classify import Classification, RoomMode, classify
+from protocol.push_rules.conditions import THREAD_SUBSCRIPTION
 from protocol.push_rules.match import CompiledRule, compile_rules
 from protocol.push_rules.ruleset import DEFAULT_RULESET, Ruleset
 from protocol.push_rules.stored import from_stored
@@ -30,18 +31,29 @@ MAX_USERS = 20_000
 class UserRules:
     """A user's rules: what they are, what that means, and compiled once somebody needs them so."""
 
-    __slots__ = ("_compiled", "asks_display_name", "classification", "position", "ruleset", "user_id")
+    __slots__ = (
+        "_compiled",
+        "asks_display_name",
+        "asks_subscription",
+        "classification",
+        "position",
+        "ruleset",
+        "user_id",
+    )
 
     def __init__(self, user_id: UserID, stored: StoredRules | None) -> None:
         self.user_id = user_id
         self.position = 0 if stored is None else stored.position
         self.ruleset: Ruleset = DEFAULT_RULESET if stored is None else from_stored(orjson.loads(stored.rules))
         self.classification: Classification = classify(self.ruleset)
-        self.asks_display_name = any(
-            condition.get("kind") == "contains_display_name"
+        asked = {
+            condition.get("kind")
             for _, rule in self.ruleset.in_order()
+            if rule.enabled
             for condition in rule.conditions
-        )
+        }
+        self.asks_display_name = "contains_display_name" in asked
+        self.asks_subscription = THREAD_SUBSCRIPTION in asked
         self._compiled: tuple[CompiledRule, ...] | None = None
 
     @property

@@ -16,7 +16,7 @@ from protocol.push_rules.conditions import EventProperties
 from protocol.push_rules.match import evaluate
 from protocol.push_rules.rule import Action
 from protocol.room_versions import version_named
-from services.push.context import LEVEL_KEYS, context_of, levels_of, member_key
+from services.push.context import LEVEL_KEYS, context_of, levels_of, member_key, subscribers
 from services.push.evaluators import UserRules
 from services.rooms.client_event import splice, unsigned_member
 from services.rooms.reading import ignored_users
@@ -84,10 +84,11 @@ async def _show(tenant: Tenant, tx: Tx, rules: UserRules, rows: list[Mapping[str
             )
         event = event_of(row["event_id"], room_id, events[row["event_id"]]["json"], version)
         tail = stored_tail_event(events[row["event_id"]])
+        threaded = await subscribers(tx, (rules,), event)
         unsigned = unsigned_member(now - event.origin_server_ts, tail.fixed, "join")
         shown.append(
             {
-                "actions": list(_actions(rules, row, event, states[room_id])),
+                "actions": list(_actions(rules, row, event, states[room_id], threaded)),
                 "event": orjson.Fragment(splice(tail.json, unsigned, room_id)),
                 "read": row["read"],
                 "room_id": room_id,
@@ -98,11 +99,16 @@ async def _show(tenant: Tenant, tx: Tx, rules: UserRules, rows: list[Mapping[str
 
 
 def _actions(
-    rules: UserRules, row: Mapping[str, Any], event: Event, state: Mapping[StateKey, Event]
+    rules: UserRules,
+    row: Mapping[str, Any],
+    event: Event,
+    state: Mapping[StateKey, Event],
+    threaded: frozenset[UserID] | None,
 ) -> tuple[Action, ...]:
     """What the rules say now; where they say nothing any more, what is known of what they said then."""
     levels = levels_of(event.version, state, event.sender)
-    context = context_of(rules, state.get(member_key(rules)), row["joined"], levels)
+    subscribed = None if threaded is None else rules.user_id in threaded
+    context = context_of(rules, state.get(member_key(rules)), row["joined"], levels, subscribed)
     actions = evaluate(rules.compiled, EventProperties(event), context)
     if actions is not None and actions.notify:
         return actions.json

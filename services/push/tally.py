@@ -8,12 +8,20 @@ from typing import Final
 
 from protocol.errors import InvalidId
 from protocol.events import CREATE, Event
-from protocol.ids import server_of
+from protocol.ids import UserID, server_of
 from protocol.push_rules.baseline import Baseline, baseline
 from protocol.push_rules.conditions import Context, EventProperties
 from protocol.push_rules.match import evaluate
 from protocol.push_rules.rule import Actions
-from services.push.context import LEVEL_KEYS, NO_POWER, Levels, context_of, levels_of, member_key
+from services.push.context import (
+    LEVEL_KEYS,
+    NO_POWER,
+    Levels,
+    context_of,
+    levels_of,
+    member_key,
+    subscribers,
+)
 from services.push.counts import MAIN, THREAD
 from services.push.evaluators import UserRules
 from services.rooms.head import Head
@@ -56,9 +64,12 @@ async def tally_of(tenant: Tenant, head: Head, event: Event) -> Tally:
         levels = levels_of(head.room_version, state, event.sender)
     base = baseline(event, levels.may_notify_room, properties)
     exceptions = _mentions(tenant, base)
+    threaded = await _subscribers(tenant, evaluators, event)
     for rules in evaluators:
         exceptions.pop(rules.user_id, None)
-        actions = evaluate(rules.compiled, properties, await _context(tenant, head, rules, levels))
+        subscribed = None if threaded is None else rules.user_id in threaded
+        context = await _context(tenant, head, rules, levels, subscribed)
+        actions = evaluate(rules.compiled, properties, context)
         difference = _difference(actions, base)
         if rules.user_id != event.sender and any(difference):
             exceptions[rules.user_id] = difference
@@ -104,12 +115,21 @@ def _difference(actions: Actions | None, base: Baseline) -> tuple[int, int]:
     return notify - base.notify, highlight - base.highlight_room
 
 
-async def _context(tenant: Tenant, head: Head, rules: UserRules, levels: Levels) -> Context:
+async def _subscribers(tenant: Tenant, evaluators: list[UserRules], event: Event) -> frozenset[UserID] | None:
+    if not any(rules.asks_subscription for rules in evaluators):
+        return None
+    async with tenant.database.read() as tx:
+        return await subscribers(tx, evaluators, event)
+
+
+async def _context(
+    tenant: Tenant, head: Head, rules: UserRules, levels: Levels, subscribed: bool | None
+) -> Context:
     member = None
     if rules.asks_display_name:
         key = member_key(rules)
         member = (await head.state_events(tenant.database, (key,))).get(key)
-    return context_of(rules, member, head.joined, levels)
+    return context_of(rules, member, head.joined, levels, subscribed)
 
 
 def _mentions_room(event: Event) -> bool:

@@ -18,9 +18,10 @@ from protocol.matrix_error import Unknown
 from protocol.room_versions import EventFormat
 from services.push.tally import NO_TALLY, Tally, tally_of
 from services.rooms.carried_redaction import carried_redaction, redaction_rows
-from services.rooms.event_rows import NOWHERE, Origin, Place, event_row, placed_row, relation_rows
+from services.rooms.event_rows import NOWHERE, Gap, Origin, Place, event_row, placed_row, relation_rows
 from services.rooms.head import Head
 from services.rooms.state_step import StateChanges, StateStep, state_step
+from services.rooms.swept import sweeps, swept, swept_rows
 from services.rooms.tail import TailEvent, tail_event
 from services.tenant import Tenant
 from storage import topics
@@ -48,11 +49,13 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """How an event of another server enters the room; without a branch it follows on the head, like one of ours."""
+    """How an event of another server enters the room; without a branch it follows on the head, like one of ours. `gap`: events
+    are missing before it."""
 
     branch: Branch | None = None
     redacted_by: EventID | None = None  # the redaction was here first: the event is in its redacted form
     rows: tuple[Row, ...] = ()
+    gap: Gap | None = None
 
 
 async def append(
@@ -65,10 +68,13 @@ async def append(
     held_back = arrival is not None and event.redacts is not None and carried is None
     tally = NO_TALLY if held_back else await tally_of(tenant, head, event)
     encoded = canonical_lenient(event.json)
+    gone = await swept(tenant, head, event) if sweeps(event) else []
     expected = head.version
     _advance(head, event, step, tally.counts, branch)
     if carried is not None:
         head.replace_redacted(carried.redacted)
+    for one in gone:
+        head.replace_redacted(one.redacted)
     previous = (
         branch.replaced if branch is not None else step.previous.get(event.key) if step is not None else None
     )
@@ -78,22 +84,31 @@ async def append(
     else:
         standing = Standing.HELD_BACK if held_back else Standing.TIMELINE
         after = branch.after if branch is not None else head.snapshot
-        place = Place(standing, after.snapshot, head.tally, previous, tally, arrival.redacted_by)
+        place = Place(
+            standing, after.snapshot, head.tally, previous, tally, arrival.redacted_by, gap=arrival.gap
+        )
         rows = [*arrival.rows, placed_row(event, place, encoded)]
     rows += step.rows if step is not None else ()
     rows += auth_chain_rows((event,)) if event.is_state else ()
     if not held_back:
         rows += relation_rows(event, tally.counts)
-    rows += redaction_rows(event, carried)
+    rows += redaction_rows(tenant, event, carried)
+    rows += swept_rows(tenant, event, gone)
     rows += tally.rows
-    shown = _shown(event, origin, previous, tally, step, branch) if not held_back else None
+    gap = arrival.gap if arrival is not None else None
+    shown = None
+    if not held_back and not gone:
+        shown = _shown(event, origin, previous, tally, step, branch, gap)
+    # Where others' memory of the room is not true any more, it is forgotten, as when history comes.
+    forget = (topics.history(event.room_id),) if gone else ()
     return Change(
         rows=tuple(rows),
-        wake=(topics.room(event.room_id), *(step.wake if step is not None else ())),
+        wake=(topics.room(event.room_id), *forget, *(step.wake if step is not None else ())),
         head=head.move(expected),
         txn=origin.digest,
         after=_after(tenant, head, event, origin, shown),
         size=len(encoded) + _ROW_BYTES,
+        reserved=gap.reserved if gap is not None else 0,
     )
 
 
@@ -154,6 +169,7 @@ def _shown(
     tally: Tally,
     step: StateStep | None,
     branch: Branch | None,
+    gap: Gap | None,
 ) -> Callable[[int, int, int], TailEvent]:
     """The event as readers get it, once it has its position, its snapshot and the room's tally."""
     changes = step.changes if step is not None else {}
@@ -175,6 +191,7 @@ def _shown(
             highlights_all=tally.highlights_all,
             root=tally.root,
             exceptions=tally.exceptions,
+            gap=gap is not None,
         )
 
     return shown

@@ -12,7 +12,7 @@ from services.rooms.reading import reading
 from services.rooms.serving.timestamp import nearest
 from services.rooms.tail import stored_tail_event
 from services.tenant import Tenant
-from storage.servers.serving import is_beside_gap
+from storage.gaps import OpenGap, gap_beside, open_gaps
 from storage.timeline import shown_events
 
 _MAX_SERVERS = 3
@@ -29,13 +29,15 @@ async def event_at_time(
     Forbidden for who may not read the room. Next to a gap of what we have, other servers are asked
     whether there is a closer one: then history is fetched, as far as that is for one request.
     """
-    found, beside_gap = await _here(tenant, requester, room_id, at, forwards=forwards)
-    if beside_gap and await _is_closer_elsewhere(tenant, requester, room_id, at, found, forwards=forwards):
+    found, gap = await _here(tenant, requester, room_id, at, forwards=forwards)
+    if gap is not None and await _is_closer_elsewhere(
+        tenant, requester, room_id, at, found, forwards=forwards
+    ):
         # What is fetched stands in the room's order, so that one does not land on an island.
         for _ in range(_BACKFILLS):
-            if not beside_gap or not await backfill(tenant, room_id):
+            if gap is None or not await backfill(tenant, room_id, gap.floor):
                 break
-            found, beside_gap = await _here(tenant, requester, room_id, at, forwards=forwards)
+            found, gap = await _here(tenant, requester, room_id, at, forwards=forwards)
     if found is None:
         raise NotFound("There is no event on that side of that time")
     return found
@@ -56,7 +58,7 @@ async def _is_closer_elsewhere(
 
 async def _here(
     tenant: Tenant, requester: Requester, room_id: RoomID, at: int, *, forwards: bool
-) -> tuple[Found | None, bool]:
+) -> tuple[Found | None, OpenGap | None]:
     async with tenant.database.snapshot() as tx:
         view = await reading(tx, requester, room_id)
         async for batch in nearest(tx, room_id, at, tenant.clock.now(), forwards=forwards):
@@ -65,9 +67,10 @@ async def _here(
             visible = {event.event_id for event in shown}
             for stored in batch:
                 if stored.event.event_id in visible:
-                    gap = await is_beside_gap(tx, room_id, stored.position, later=not forwards)
+                    gap = await gap_beside(tx, room_id, stored.position, later=not forwards)
                     return (stored.event.event_id, stored.event.origin_server_ts), gap
-        return None, await is_beside_gap(tx, room_id, None, later=False)
+        gaps = await open_gaps(tx, room_id)
+        return None, gaps[0 if forwards else -1] if gaps else None
 
 
 def _is_closer(other: Found, found: Found | None, at: int, *, forwards: bool) -> bool:

@@ -50,16 +50,23 @@ async def carried_redaction(tenant: Tenant, head: Head, event: Event) -> Carried
     return Carried(stored, redact_event(stored.event))
 
 
-def redaction_rows(event: Event, carried: Carried | None) -> list[Row]:
+def redaction_rows(tenant: Tenant, event: Event, carried: Carried | None) -> list[Row]:
     """The rows of a redaction, and what it changes of its target; none for other events."""
     target = event.redacts
     if target is None or not is_storable(target):
         return []
     rows = [Row(APPEND_REDACTION, (event.event_id, target, event.room_id, carried is not None))]
-    if carried is not None:
-        redacted = canonical_lenient(carried.redacted.json)
-        rows.append(Row(REDACT_EVENT, (target, redacted, event.event_id)))
-        rows.append(Row(FORGET_RELATION, (target,)))
-        rows.append(Row(UNCOUNT_THREAD_EVENT, (target,)))
-        rows.append(Row(FORGET_EXCEPTIONS, (target,)))
-    return rows
+    return rows if carried is None else [*rows, *carrying_rows(tenant, event, carried)]
+
+
+def carrying_rows(tenant: Tenant, event: Event, carried: Carried) -> list[Row]:
+    """What becomes of the target: it is shown as redacted because of the event."""
+    target = carried.target.event.event_id
+    redacted = canonical_lenient(carried.redacted.json)
+    is_kept = tenant.settings.redacted_kept > 0
+    return [
+        Row(REDACT_EVENT, (target, redacted, event.event_id, is_kept)),
+        Row(FORGET_RELATION, (target,)),
+        Row(UNCOUNT_THREAD_EVENT, (target,)),
+        Row(FORGET_EXCEPTIONS, (target,)),
+    ]

@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from protocol.events import REDACTION
-from protocol.json import JsonObject
+from protocol.json import JsonObject, encoded
 
 STRIPPED_FIELDS = ("content", "sender", "state_key", "type")
 
@@ -31,7 +31,7 @@ def shared_json(event_id: str, json: Mapping[str, Any]) -> bytes:
         client["state_key"] = json["state_key"]
     if json["type"] == REDACTION:
         _show_redacts_in_both_places(client, json)
-    return orjson.dumps(client)
+    return encoded(client)
 
 
 def _show_redacts_in_both_places(client: JsonObject, json: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ def fixed_unsigned(
         parts["redacted_because"] = orjson.Fragment(
             splice(shared_json(*redaction), b',"unsigned":{}', redaction[1].get("room_id"))
         )
-    return b"," + orjson.dumps(parts)[1:-1] if parts else b""
+    return b"," + encoded(parts)[1:-1] if parts else b""
 
 
 def splice(shared: bytes, members: bytes, room_id: str | None = None) -> bytes:

@@ -20,12 +20,10 @@ from protocol.ids import (
 from protocol.json import JsonObject
 from protocol.matrix_error import (
     BadJson,
-    Exclusive,
     Forbidden,
     InvalidParam,
     InvalidRoomState,
     RoomInUse,
-    ServerNotTrusted,
     UnsupportedRoomVersion,
 )
 from protocol.room_versions import RoomVersion, version_named
@@ -59,7 +57,6 @@ class CreateRoom:
     name: str | None = None
     topic: str | None = None
     invite: tuple[UserID, ...] = ()
-    invites_third_parties: bool = False
     is_direct: bool = False
     creation_content: JsonObject = field(default_factory=dict)
     initial_state: tuple[EventDraft, ...] = ()
@@ -81,8 +78,6 @@ async def create_room(tenant: Tenant, requester: Requester, request: CreateRoom)
 async def _create(tenant: Tenant, requester: Requester, request: CreateRoom) -> RoomID:
     version = offered_version(request.room_version or tenant.settings.default_room_version)
     preset = _preset(request)
-    if request.invites_third_parties:
-        raise ServerNotTrusted("This server works with no identity server")
     alias = await _free_alias(tenant, requester, request)
     creator = requester.user_id
     invites = [
@@ -168,9 +163,7 @@ async def _free_alias(tenant: Tenant, requester: Requester, request: CreateRoom)
         alias = parse_room_alias(f"#{localpart}:{tenant.name}")
     except InvalidId as error:
         raise InvalidParam(str(error)) from None
-    owner = tenant.appservices.owner_of_alias(alias)
-    if owner is not None and owner.id != requester.appservice:
-        raise Exclusive
+    tenant.appservices.check_alias(alias, requester.appservice)
     async with tenant.database.read() as tx:
         if await rooms_of_aliases(tx, (alias,)):
             raise RoomInUse

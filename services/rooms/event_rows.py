@@ -12,6 +12,7 @@ from services.rooms.relation import THREAD, relation_in
 from storage.events import APPEND_EVENT, PLACE_EVENT, Standing
 from storage.journal import Row
 from storage.relations import APPEND_RELATION, APPEND_THREAD_EVENT, FOLLOW_THREAD
+from storage.timeline import OLDEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,24 @@ def event_row(
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Where there is room for the events that are missing before one: behind position `floor`, or in so many positions below
+    its own, which the journal leaves free."""
+
+    reserved: int = 0
+    floor: int | None = None
+
+
+IN_THE_MIDDLE = Gap(reserved=2**17)
+"""What is missing comes after what the room has. Positions are no more than 2**43 (storage/auth_chains.py)."""
+AT_THE_BEGINNING = Gap(floor=OLDEST)
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """What place an event of another server has: its standing, the state after it (None for outliers), the room's tally with
-    it, the state event that it replaced, its own tally, its redaction, why it is not shown, and the position of history.
+    it, the state event that it replaced, its own tally, its redaction, why it is not shown, the position of history, and
+    whether events are missing before it.
     """
 
     standing: Standing
@@ -71,6 +87,7 @@ class Place:
     redacted_by: EventID | None = None
     rejection: str | None = None
     position: int | None = None
+    gap: Gap | None = None
 
 
 def placed_row(event: Event, place: Place, encoded: bytes) -> Row:
@@ -95,6 +112,8 @@ def placed_row(event: Event, place: Place, encoded: bytes) -> Row:
             place.redacted_by,
             place.rejection,
             encoded,
+            place.gap.floor if place.gap is not None else None,
+            place.gap.reserved if place.gap is not None else None,
         ),
     )
 

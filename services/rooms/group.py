@@ -11,6 +11,7 @@ from protocol.events import Event
 from protocol.ids import UserID
 from services.rooms.append import append, commit
 from services.rooms.compose import compose
+from services.rooms.event_rows import NOWHERE, Origin
 from services.rooms.head import Head
 from services.tenant import Tenant
 from storage.journal import Change, Row
@@ -22,15 +23,23 @@ class Group:
     def __init__(self, tenant: Tenant, head: Head) -> None:
         self._tenant = tenant
         self.head = head
+        self.events: list[Event] = []
         self.changes: list[Change] = []
 
-    async def add(self, sender: UserID, draft: EventDraft) -> Event:
+    async def add(
+        self, sender: UserID, draft: EventDraft, at: int | None = None, origin: Origin = NOWHERE
+    ) -> Event:
         """The draft as the next event. Raises Forbidden, TooLarge or InvalidEvent; then there is nothing added."""
-        event = await compose(self._tenant, self.head, sender, draft)
+        event = await compose(self._tenant, self.head, sender, draft, at)
         if not self.head.room_id:  # a create event makes the ID of its room
             self.head.room_id = event.room_id
-        self.changes.append(await append(self._tenant, self.head, event))
+        await self.put(event, origin)
         return event
+
+    async def put(self, event: Event, origin: Origin = NOWHERE) -> None:
+        """An event that was composed on this head as it is now."""
+        self.changes.append(await append(self._tenant, self.head, event, origin))
+        self.events.append(event)
 
 
 def commit_groups(

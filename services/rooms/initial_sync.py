@@ -12,6 +12,7 @@ from protocol.filters import ALL_EVENTS
 from protocol.ids import EventID, RoomID
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, NotFound
+from services.likings import read_likings
 from services.presence import shown
 from services.requester import Requester
 from services.rooms.client_event import shared_json, splice, unsigned_member
@@ -44,9 +45,12 @@ async def initial_sync(tenant: Tenant, requester: Requester, limit: int, *, arch
     async with tenant.database.read() as tx:
         memberships = await memberships_of_user(tx, requester.user_id, wanted)
         data = await account_data_changes(tx, requester.user_id, -1, NEWEST, ())
+        likings = await read_likings(tx, requester.user_id)
     rooms = []
     for membership in memberships:
         if membership.membership == "invite":
+            if likings.hides_invite_of(membership.sender):
+                continue
             rooms.append(await _invite(tenant, membership))
             continue
         try:

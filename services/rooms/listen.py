@@ -78,11 +78,15 @@ async def _between(
     tenant: Tenant, tx: Tx, requester: Requester, views: Mapping[str, Reading], after: int, upto: int
 ) -> list[Fragment]:
     ranges = [
-        (room_id, after, min(upto, view.joined_until) if view.is_over else upto)
+        (room_id, after, min(upto, view.joined_until) if view.is_over else upto, False)
         for room_id, view in views.items()
     ]
     rows = await newest_of_rooms(tx, ranges, ANY, _MOST)
-    read = {room_id: [stored_tail_event(row) for row in found] for room_id, found in rows.items()}
+    # History that was fetched meanwhile is no news.
+    read = {
+        room_id: [event for row in found if (event := stored_tail_event(row)).live]
+        for room_id, found in rows.items()
+    }
     if not read:
         return []
     questions = [views[room_id].asked(events) for room_id, events in read.items()]

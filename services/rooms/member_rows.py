@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
 from protocol.errors import InvalidId
 from protocol.events import CREATE, JOIN_RULES, MEMBER, Event, StateKey
 from protocol.ids import is_user_id, server_of
+from protocol.json import encoded
 from services.rooms.client_event import stripped
 from services.rooms.head import Head
 from services.tenant import Tenant
@@ -115,7 +114,7 @@ def member_lost(tenant: Tenant, previous: Event) -> MemberChange | None:
 async def _stripped_state(tenant: Tenant, head: Head, event: Event) -> bytes:
     state = await head.state_events(tenant.database, (*STRIPPED_STATE, (MEMBER, event.sender)))
     # The member event of one who knocks says nothing that the knock itself does not.
-    return orjson.dumps(
+    return encoded(
         [stripped(found.json) for found in state.values() if found.state_key != event.state_key]
     )
 

@@ -13,7 +13,7 @@ from protocol.events import MEMBER, StateKey
 from protocol.filters import EventFilter
 from protocol.ids import EventID, RoomID
 from services.requester import Requester
-from services.rooms.backfill import backfill, has_gap
+from services.rooms.backfill import backfill
 from services.rooms.client_event import state_json
 from services.rooms.read import view_of, visible_event
 from services.rooms.reading import Reading, ignored_users, member_keys, reading
@@ -21,6 +21,7 @@ from services.rooms.tail import TailEvent, stored_tail_event
 from services.rooms.wanted import Seen, is_for_sql_alone, lets_through, wanted_by
 from services.tenant import Tenant
 from storage.database import Tx
+from storage.gaps import OpenGap, open_gaps
 from storage.state import state_ids_at, state_ids_of_keys
 from storage.state_reading import state_events
 from storage.timeline import NEWEST, OLDEST, backwards, forwards
@@ -44,50 +45,64 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """Events in the direction of the walk, and the position to go on from, None at the end."""
+    """Events in the direction of the walk, and the position to go on from, None at the end; `gap`: the end is that of what we
+    have up to there, and more may be had."""
 
     events: list[TailEvent]
     following: int | None
+    gap: OpenGap | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
     """A page: the positions of its ends (`end` None: there is nothing more), its events, and the state that goes with them.
-    `last` is the place behind the last event, None where there is none."""
+    `gap` is what it ended at before it was full."""
 
     start: int
     end: int | None
     chunk: list[Fragment]
     state: list[Fragment]
-    last: int | None = None
+    gap: OpenGap | None = None
 
 
 async def messages(
     tenant: Tenant, requester: Requester, room_id: RoomID, asked: Range, wanted: EventFilter
 ) -> Messages:
-    """A page of the room's events that the user may see and wants; where our history ends other servers are asked for what
-    is before it. Raises Forbidden.
+    """A page of the room's events that the user may see and wants; where it comes upon a gap in what we have other servers are
+    asked for what is missing. Raises Forbidden.
     """
-    page = await _page(tenant, requester, room_id, asked, wanted)
-    for _ in range(_BACKFILLS):
-        is_at_the_end = asked.is_backwards and asked.stop is None and page.end is None
-        if not is_at_the_end or not await has_gap(tenant, room_id):
+    passed: int | None = None
+    backfills = _BACKFILLS
+    while True:
+        page = await _page(tenant, requester, room_id, asked, wanted, passed)
+        if page.gap is None:
             return page
-        if not await backfill(tenant, room_id):
-            return replace(page, end=page.last)  # they may be able to tell us later
-        page = await _page(tenant, requester, room_id, asked, wanted)
-    return page if page.end is not None else replace(page, end=page.last)
+        if backfills and await backfill(tenant, room_id, page.gap.floor):
+            backfills -= 1
+            continue
+        backfills = 0
+        end = min(page.gap.mouth, page.start) if asked.is_backwards else page.gap.floor
+        if page.chunk or end != page.start:
+            return replace(page, end=end)  # they may be able to tell us later
+        if page.gap.floor == OLDEST:
+            return page
+        passed = page.gap.floor  # the reader is at the gap already, and must not be held up there
 
 
 async def _page(
-    tenant: Tenant, requester: Requester, room_id: RoomID, asked: Range, wanted: EventFilter
+    tenant: Tenant,
+    requester: Requester,
+    room_id: RoomID,
+    asked: Range,
+    wanted: EventFilter,
+    passed: int | None,
 ) -> Messages:
     async with tenant.database.snapshot() as tx:
         view = await reading(tx, requester, room_id)
         start = asked.start
         if start is None:
             start = _newest(tenant, view) if asked.is_backwards else OLDEST
-        walk = await _walk(tx, view, asked, start, wanted)
+        walk = await _walk(tx, view, asked, start, wanted, passed)
         state: list[Fragment] = []
         if wanted.lazy_load_members and walk.events:
             state = await _members_at(tx, view, walk.events[0], walk.events, tenant.clock.now())
@@ -98,7 +113,7 @@ async def _page(
         walk.following,
         [view.shown(event, now, bundled) for event in walk.events],
         state,
-        _behind(walk.events[-1], asked) if walk.events else None,
+        walk.gap,
     )
 
 
@@ -148,9 +163,13 @@ def _newest(tenant: Tenant, view: Reading) -> int:
     return min(tenant.feed.position, view.joined_until) if view.is_over else tenant.feed.position
 
 
-async def _walk(tx: Tx, view: Reading, asked: Range, start: int, wanted: EventFilter) -> _Walk:
+async def _walk(
+    tx: Tx, view: Reading, asked: Range, start: int, wanted: EventFilter, passed: int | None = None
+) -> _Walk:
+    """As far as to the next gap; those up to the floor `passed` are of no matter any more."""
     if wanted.is_nothing or not wanted.allows_room(view.room_id):
         return _Walk([], None)
+    asked, gap = await _up_to_gap(tx, view, asked, start, passed)
     ignored = await ignored_users(tx, view.requester.user_id)
     batch = asked.limit + 1 if is_for_sql_alone(wanted) else max(_BATCH, asked.limit + 1)
     events: list[TailEvent] = []
@@ -164,10 +183,29 @@ async def _walk(tx: Tx, view: Reading, asked: Range, start: int, wanted: EventFi
                     return _Walk(events, _behind(events[-1], asked))
                 events.append(event)
         if len(rows) < batch:
-            return _Walk(events, None)
+            return _Walk(events, None, gap)
         position = _behind(read[-1], asked)
         scanned += len(rows)
     return _Walk(events, position)
+
+
+async def _up_to_gap(
+    tx: Tx, view: Reading, asked: Range, start: int, passed: int | None
+) -> tuple[Range, OpenGap | None]:
+    """The part of the range before the first gap in it, and that gap."""
+    stop, last = asked.stop, view.joined_until if view.is_over else NEWEST
+    gaps = await open_gaps(tx, view.room_id)
+    if asked.is_backwards:
+        least, most = OLDEST if stop is None else stop, min(start, last)
+        for gap in gaps:
+            if least <= gap.floor < most and (passed is None or gap.floor < passed):
+                return replace(asked, stop=gap.floor), gap
+        return asked, None
+    most = last if stop is None else min(stop, last)
+    for gap in reversed(gaps):  # what is missing at the room's beginning is not before anything
+        if gap.floor != OLDEST and start <= gap.floor < most and (passed is None or gap.floor > passed):
+            return replace(asked, stop=gap.floor), gap
+    return asked, None
 
 
 def _behind(event: TailEvent, asked: Range) -> int:

@@ -15,7 +15,7 @@ from protocol.matrix_error import NotFound
 from services.access import joined_member
 from services.requester import Requester
 from services.rooms.client_event import state_json
-from services.rooms.membership.whole import until_whole
+from services.rooms.membership.whole import until_whole_or_left
 from services.rooms.reading import Reading, reading
 from services.rooms.tail import stored_tail_event
 from services.rooms.visibility import joined_until
@@ -24,6 +24,7 @@ from storage.database import Tx
 from storage.events import Standing
 from storage.membership import membership_of
 from storage.rooms_of import joined_rooms_now
+from storage.servers.partial_rooms import never_placed
 from storage.state_reading import (
     deltas,
     first_state_of_type,
@@ -105,7 +106,7 @@ async def members(
     wanted: Callable[[object], bool],
 ) -> list[Fragment]:
     """The member events of those whose membership is wanted, now or at a position; raises Forbidden."""
-    await until_whole(tenant, room_id)
+    await until_whole_or_left(tenant, room_id)
     async with tenant.database.snapshot() as tx:
         view = await reading(tx, requester, room_id)
         until = view.until if at is None else min(at, view.until)
@@ -118,7 +119,7 @@ async def members(
 
 async def joined_members(tenant: Tenant, requester: Requester, room_id: RoomID) -> dict[str, dict[str, str]]:
     """Who is in the room, with names and avatars; raises Forbidden for who is not."""
-    await until_whole(tenant, room_id)
+    await until_whole_or_left(tenant, room_id)
     async with tenant.database.snapshot() as tx:
         await joined_member(tx, room_id, requester.user_id)
         rows = await state_of_type(tx, room_id, MEMBER)
@@ -147,8 +148,11 @@ async def _as_at(
     if until == NEWEST:
         return list(state.values())
     before: dict[StateKey, str | None] = {}
-    for delta in (await deltas(tx, [(room_id, until, NEWEST)])).get(room_id, ()):
-        if concerns((delta["type"], delta["state_key"])):
+    changes = (await deltas(tx, [(room_id, until, NEWEST)])).get(room_id, ())
+    # What was there when we joined, and was only fetched later (§Partial-state joins), is no change.
+    fetched = await never_placed(tx, [one["event_id"] for one in changes if one["previous"] is None])
+    for delta in changes:
+        if concerns((delta["type"], delta["state_key"])) and delta["event_id"] not in fetched:
             before.setdefault((delta["type"], delta["state_key"]), delta["previous"])
     found = {row["event_id"]: row for row in await state_events(tx, [i for i in before.values() if i])}
     state |= {key: found.get(event_id or "") for key, event_id in before.items()}

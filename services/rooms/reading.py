@@ -11,6 +11,7 @@ from orjson import Fragment
 from protocol.events import HISTORY_VISIBILITY, MEMBER
 from protocol.ids import RoomID
 from protocol.matrix_error import Forbidden
+from services.likings import IGNORED_USERS, ignored_in
 from services.requester import Requester
 from services.rooms.bundle import NO_BUNDLES, Audience, Bundles, bundles
 from services.rooms.client_event import splice, unsigned_member
@@ -21,8 +22,6 @@ from storage.database import Tx
 from storage.membership import Membership, membership_of
 from storage.state_reading import state_of_key
 from storage.timeline import NEWEST, OLDEST
-
-IGNORED_USERS = "m.ignored_user_list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +108,6 @@ async def is_world_readable(tx: Tx, room_id: str) -> bool:
 async def ignored_users(tx: Tx, user_id: str) -> frozenset[str]:
     """Whom the user ignores (§Ignoring Users)."""
     return ignored_in(await account_data_of(tx, user_id, GLOBAL, IGNORED_USERS))
-
-
-def ignored_in(content: bytes | None) -> frozenset[str]:
-    """The users in the content of m.ignored_user_list."""
-    users = orjson.loads(content).get("ignored_users") if content is not None else None
-    return frozenset(users) if isinstance(users, dict) else frozenset()
 
 
 def member_keys(users: set[str]) -> list[tuple[str, str]]:

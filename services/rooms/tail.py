@@ -19,6 +19,7 @@ from protocol.events import REDACTION, Event
 from services.rooms.client_event import fixed_unsigned, shared_json
 from storage import timeline, topics
 from storage.database import Database
+from storage.events import Standing
 from storage.push.unread import unread_details
 
 LENGTH = 150  # events that a tail keeps
@@ -32,7 +33,8 @@ Unread = Mapping[str, tuple[int, int]]
 class TailEvent:
     """An event of a timeline. `json` is the client format without `room_id` and `unsigned`; `fixed` of `unsigned`, what is
     the same for all readers. `plain`: the state changed by this event at most. `counts`, `highlights_all` and `exceptions`
-    (user -> notify, highlight against the rest; None: not known) say for whom it is unread, in the thread of `root`."""
+    (user -> notify, highlight against the rest; None: not known) say for whom it is unread, in the thread of `root`. `gap`:
+    events were missing before it when it came; those that were fetched then are not `live`."""
 
     position: int
     event_id: str
@@ -54,6 +56,8 @@ class TailEvent:
     exceptions: Unread | None = None
     highlights_all: bool = False
     root: str = ""
+    gap: bool = False
+    live: bool = True
 
     @property
     def size(self) -> int:
@@ -75,6 +79,7 @@ def tail_event(
     exceptions: Unread | None = None,
     highlights_all: bool = False,
     root: str = "",
+    gap: bool = False,
 ) -> TailEvent:
     """An event that was just appended, for `Tails.append`; `replaced` is the state event whose place it took."""
     replaces = replaced.event_id if replaced is not None else None
@@ -99,6 +104,7 @@ def tail_event(
         exceptions,
         highlights_all,
         root,
+        gap,
     )
 
 
@@ -129,6 +135,8 @@ def stored_tail_event(row: asyncpg.Record) -> TailEvent:
         row["tally"],
         row["counts"],
         plain=row["plain"],
+        gap=row["gap"] is not None,
+        live=row["standing"] == Standing.TIMELINE,
     )
 
 
@@ -217,13 +225,16 @@ class Tails:
     def told(self, position: int, woken: tuple[str, ...]) -> None:
         """A commit, of this or of another process: tails that did not grow by it are stale."""
         for topic in woken:
-            if topic[0] == topics.ROOM:
-                room_id = topic[1:]
-                tail = self._tails.get(room_id)
-                if tail is not None and tail.end <= self._told:
-                    tail.stale = True
-                if room_id in self._loading:
-                    self._moved.add(room_id)
+            if topic[0] not in (topics.ROOM, topics.HISTORY):
+                continue
+            room_id = topic[1:]
+            tail = self._tails.get(room_id)
+            if topic[0] == topics.HISTORY:
+                self.drop(room_id)
+            elif tail is not None and tail.end <= self._told:
+                tail.stale = True
+            if room_id in self._loading:
+                self._moved.add(room_id)
         self._told = position
 
     def reset(self, position: int) -> None:

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol.build import EventDraft
-from protocol.events import CREATE, HISTORY_VISIBILITY, JOIN_RULES, MEMBER, POWER_LEVELS, StateKey, StateMap
-from protocol.ids import RoomID, UserID
+from protocol.events import (
+    CREATE,
+    HISTORY_VISIBILITY,
+    JOIN_RULES,
+    MEMBER,
+    POWER_LEVELS,
+    Event,
+    StateKey,
+    StateMap,
+)
+from protocol.ids import EventID, RoomID, UserID
 from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, Unknown
 from protocol.room_versions import RoomVersion
 from services.accounts.standing import refuse_suspended
+from services.aliases import aliases_changed
 from services.requester import Requester
 from services.rooms.append import ATTEMPTS, committed
 from services.rooms.create import new_room_id, offered_version
@@ -20,6 +30,7 @@ from services.rooms.group import Group, commit_groups
 from services.rooms.head import Head, UnknownRoom
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.profile import filled_in
+from services.rooms.policy import policy_server_of, signed_by_policy
 from services.rooms.presets import GUEST_ACCESS
 from services.rooms.upgraded_levels import closed_levels, copied_levels, raised_levels
 from services.tenant import Tenant
@@ -85,16 +96,43 @@ async def _upgrade(
         async with tenant.database.read() as tx:
             more_state = await current_state_of_types(tx, room_id, old.room_version, (MEMBER, SPACE_CHILD))
         upgrade = _Upgrade(requester.user_id, version, more, old, {**more_state, **state})
-        done, new = await _replace(tenant, upgrade)
+        before, policy = old.extremities, await policy_server_of(tenant, old)
+        closing, opening = await _replace(tenant, upgrade)
+        new = opening.head
+        if policy is None:
+            done = _commit(tenant, closing, opening)
+    if policy is not None:
+        signed = [await signed_by_policy(tenant, policy, event) for event in closing.events]
+        done = await _commit_signed(tenant, signed, opening, before)
     await committed(done)
     tenant.heads.adopt(new)
+    await aliases_changed(tenant, room_id)
     create = new.known((CREATE, ""))
     if create is not None:
         await bring_along(tenant, requester.user_id, new.room_id, create)
     return new.room_id
 
 
-async def _replace(tenant: Tenant, upgrade: _Upgrade) -> tuple[asyncio.Future[list[int]], Head]:
+def _commit(tenant: Tenant, old: Group, new: Group) -> asyncio.Future[list[int]]:
+    moved = (old.head.room_id, new.head.room_id)
+    return commit_groups(tenant, (old, new), (Row(MOVE_ALIASES, moved), Row(MOVE_PUBLICATION, moved)))
+
+
+async def _commit_signed(
+    tenant: Tenant, signed: Sequence[Event], new: Group, before: Sequence[EventID]
+) -> asyncio.Future[list[int]]:
+    """The same with the old room's events as its policy server has signed them; raises Stale where it has gone on meanwhile."""
+    async with tenant.heads.locked(signed[0].room_id) as head:
+        if head.extremities != before:
+            raise Stale
+        old = Group(tenant, head)
+        for event in signed:
+            await old.put(event)
+        return _commit(tenant, old, new)
+
+
+async def _replace(tenant: Tenant, upgrade: _Upgrade) -> tuple[Group, Group]:
+    """What there is to be added to the old room and to the new."""
     old, user_id = Group(tenant, upgrade.old), upgrade.user_id
     new = Group(tenant, Head(new_room_id(tenant, upgrade.version), upgrade.version))
     predecessor: JsonObject = {"room_id": upgrade.old.room_id}
@@ -107,9 +145,7 @@ async def _replace(tenant: Tenant, upgrade: _Upgrade) -> tuple[asyncio.Future[li
         await new.add(user_id, _create_draft(upgrade, {**predecessor, "event_id": tombstone.event_id}))
     await _furnish(tenant, new, upgrade)
     await _close(old, upgrade)
-    moved = (upgrade.old.room_id, new.head.room_id)
-    rows = (Row(MOVE_ALIASES, moved), Row(MOVE_PUBLICATION, moved))
-    return commit_groups(tenant, (old, new), rows), new.head
+    return old, new
 
 
 def _tombstone(replacement: RoomID) -> EventDraft:

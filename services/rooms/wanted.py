@@ -22,7 +22,10 @@ class Seen:
 
 def lets_through(wanted: EventFilter, event: TailEvent) -> bool:
     """Does the filter let the event through?"""
-    return wanted.matches(Seen(event.type, event.sender, {"url": ""} if event.has_url else {}))
+    content: dict[str, Any] = {"url": ""} if event.has_url else {}
+    if event.rel_type is not None:
+        content["m.relates_to"] = {"rel_type": event.rel_type}
+    return wanted.matches(Seen(event.type, event.sender, content))
 
 
 def wanted_by(events: EventFilter) -> Wanted:
@@ -51,4 +54,5 @@ def needs_relations(events: EventFilter) -> bool:
 def is_for_sql_alone(events: EventFilter) -> bool:
     """Does SQL know all that the filter asks for?"""
     patterns = (*(events.types or ()), *events.not_types)
-    return events.contains_url is None and all(pattern.literal is not None for pattern in patterns)
+    is_of_content = events.contains_url is not None or events.asks_rel_type
+    return not is_of_content and all(pattern.literal is not None for pattern in patterns)

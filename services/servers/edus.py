@@ -50,14 +50,14 @@ def receipt_edus(receipts: Iterable[Receipt]) -> list[JsonObject]:
     return [edu("m.receipt", content) for content in contents]
 
 
-async def device_edus(tenant: Tenant, changes: Iterable[DeviceChange]) -> dict[int, JsonObject]:
-    """An update for each of the changes, by its position, with the keys as they are now."""
+async def device_edus(tenant: Tenant, changes: Iterable[DeviceChange]) -> list[JsonObject]:
+    """An update for each of the changes, in their order, with the keys as they are now."""
     changes = list(changes)
     users = {UserID(change.user_id): list[str]() for change in changes}
     if not users:
-        return {}
+        return []
     keys = await query_keys(tenant, _NOBODY, users)
-    return {change.position: _device_edu(tenant, change, keys) for change in changes}
+    return [_device_edu(tenant, change, keys) for change in changes]
 
 
 def _device_edu(tenant: Tenant, change: DeviceChange, keys: Keys) -> JsonObject:

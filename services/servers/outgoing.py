@@ -11,7 +11,7 @@ from services.servers.edus import Receipt, device_edus
 from services.tenant import Tenant
 from storage.servers import outgoing as stored
 from storage.servers.destinations import Claimed as Claimed
-from storage.servers.outbox import waiting_in_outbox
+from storage.servers.outbox import pdu_in, waiting_in_outbox
 from storage.servers.room_servers import RoomServer as RoomServer
 from storage.servers.room_servers import any_room_servers, servers_of_rooms, servers_of_users
 
@@ -38,9 +38,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """EDUs from a server's outbox; `last` is the last one's place, and there may be more."""
+    """EDUs and events from a server's outbox; `last` is the last one's place, and there may be more."""
 
     edus: list[bytes] = field(default_factory=list)
+    pdus: list[bytes] = field(default_factory=list)
     last: tuple[int, int] | None = None
     more: bool = False
 
@@ -102,17 +103,22 @@ def present(servers: dict[str, RoomServer]) -> list[ServerName]:
 async def device_updates_by_server(
     tenant: Tenant, after: int, upto: int
 ) -> list[tuple[Item, list[ServerName]]]:
-    """Updates of our users' devices at positions in (after, upto], for those who share a room with the users."""
+    """Updates of our users' devices at positions in (after, upto], for those who share a room with the users; and for those who
+    come to share one by a join at these positions."""
     async with tenant.database.read() as tx:
         changes = await stored.device_changes(tx, after, upto)
-        if not changes:
-            return []
-        servers = await servers_of_users(tx, {change.user_id for change in changes})
+        servers = await servers_of_users(tx, {change.user_id for change in changes}) if changes else {}
+        introductions = await stored.introductions(tx, after, upto)
     told = [change for change in changes if change.user_id in servers]
     edus = await device_edus(tenant, told)
-    return [
-        (Item(change.position, edu=edus[change.position]), list(map(ServerName, servers[change.user_id])))
-        for change in told
+    items = [
+        (Item(change.position, edu=edu), list(map(ServerName, servers[change.user_id])))
+        for change, edu in zip(told, edus, strict=True)
+    ]
+    edus = await device_edus(tenant, [one.change for one in introductions])
+    return items + [
+        (Item(one.position, edu=edu), [ServerName(one.server)])
+        for one, edu in zip(introductions, edus, strict=True)
     ]
 
 
@@ -131,18 +137,24 @@ async def page_for_server(
     When it is catching up, only the last event of each room: for the others it will ask when it wants them.
     """
     read = stored.last_of_rooms_for_server if catching_up else stored.next_for_server
+    half = MAX_EDUS // 2
     async with tenant.database.snapshot() as tx:
         events = await read(tx, tenant.name, server, after, upto, limit)
         if len(events) == limit:
             upto = events[-1].position
-        changes = await stored.device_changes_for_server(tx, server, after, upto, MAX_EDUS)
-    if len(changes) == MAX_EDUS:
-        upto = changes[-1].position
-        events = [event for event in events if event.position <= upto]
-    edus = await device_edus(tenant, changes)
-    items = {event.position: Item(event.position, pdu=event.json) for event in events}
-    items |= {position: Item(position, edu=edu) for position, edu in edus.items()}
-    return Page([items[position] for position in sorted(items)], upto)
+        changes = await stored.device_changes_for_server(tx, server, after, upto, half)
+        if len(changes) == half:
+            upto = changes[-1].position
+        introductions = await stored.introductions_for_server(tx, server, after, upto, half)
+        if len(introductions) == half:
+            upto = introductions[-1].position
+    items = [Item(event.position, pdu=event.json) for event in events]
+    told = [*changes, *(one.change for one in introductions)]
+    places = [*(change.position for change in changes), *(one.position for one in introductions)]
+    edus = await device_edus(tenant, told)
+    items += [Item(at, edu=edu) for at, edu in zip(places, edus, strict=True)]
+    items = [item for item in items if item.position <= upto]
+    return Page(sorted(items, key=lambda item: item.position), upto)
 
 
 async def lacks_more_than(tenant: Tenant, server: ServerName, after: int, upto: int, limit: int) -> bool:
@@ -152,18 +164,23 @@ async def lacks_more_than(tenant: Tenant, server: ServerName, after: int, upto: 
 
 
 async def waiting_for_server(
-    tenant: Tenant, server: ServerName, after: tuple[int, int], limit: int
+    tenant: Tenant, server: ServerName, after: tuple[int, int], limit: int, max_pdus: int
 ) -> Waiting:
-    """The first EDUs in the server's outbox behind a place: not more than the limit, nor much more than MAX_MAIL."""
+    """What comes first in the server's outbox behind a place: not more than the limits, nor much more than MAX_MAIL."""
     async with tenant.database.read() as tx:
         found = await waiting_in_outbox(tx, server, after, limit)
     edus: list[bytes] = []
+    pdus: list[bytes] = []
     size = 0
-    for _, _, edu in found:
-        size += len(edu)
-        if edus and size > MAX_MAIL:
+    for _, _, mail in found:
+        size += len(mail)
+        pdu = pdu_in(mail)
+        if (pdu is not None and len(pdus) == max_pdus) or (size > MAX_MAIL and (edus or pdus)):
             break
-        edus.append(edu)
-    if not edus:
-        return Waiting()
-    return Waiting(edus, found[len(edus) - 1][:2], len(edus) < len(found) or len(found) == limit)
+        if pdu is not None:
+            pdus.append(pdu)
+        else:
+            edus.append(mail)
+    taken = len(edus) + len(pdus)
+    last = found[taken - 1][:2] if taken else None
+    return Waiting(edus, pdus, last, taken < len(found) or len(found) == limit)

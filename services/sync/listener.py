@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.ids import UserID
+from services.likings import Likings
 from services.sync.device_memory import DeviceMemory
 from services.sync.shared import Shared
 from storage import topics
@@ -79,9 +80,9 @@ class Listener:
         "devices",
         "ephemeral",
         "generation",
-        "ignored",
         "key_counts",
         "last",
+        "likings",
         "own_reading",
         "polled",
         "rooms",
@@ -97,8 +98,8 @@ class Listener:
         """Counts what made it blank."""
         self.began = self.last = self.polled = 0
         self.account_data = self.to_device = self.device_lists = self.own_reading = self.ephemeral = 0
-        self.ignored: frozenset[str] | None = None
-        """Whom the user ignores; None when that must be looked up."""
+        self.likings: Likings | None = None
+        """Whom the user wants to hear of; None when that must be looked up."""
         self.devices: dict[str, DeviceMemory] | None = None
         self.key_counts: dict[str, tuple[bytes, bytes]] | None = None
         """What each device has in keys, as members of the answer's JSON."""
@@ -115,7 +116,7 @@ class Listener:
             self._receipts = _noted(self._receipts, room_id, position)
         elif kind == ACCOUNT_DATA:
             self.account_data = position
-            self.ignored = None
+            self.likings = None
         elif kind == TO_DEVICE:
             self.to_device = position
         elif kind == OWN_READING:
@@ -133,7 +134,7 @@ class Listener:
         """Forgets everything: the next look must register it anew; wakes who waits."""
         self.rooms = None
         self.generation += 1
-        self.ignored = self.key_counts = self._events = self._receipts = None
+        self.likings = self.key_counts = self._events = self._receipts = None
         self.wake()
 
     def begin(self, position: int, counter: int) -> None:

@@ -9,6 +9,7 @@ from enum import Enum
 
 from protocol.filters import Filter
 from protocol.ids import DeviceID, RoomID, UserID
+from services.likings import Likings
 from services.sync.device_memory import DeviceMemory
 from services.sync.listener import Listener, Noted
 from services.sync.token import Token
@@ -81,7 +82,7 @@ class Look:
     now: int
     listener: Listener
     memory: DeviceMemory
-    ignored: frozenset[str]
+    likings: Likings
     noted: Noted | None
     full_state: bool
     state_after: bool
@@ -91,6 +92,11 @@ class Look:
     def after(self) -> int:
         """The position after which things are news; before all of them when there is no `since`."""
         return self.since.position if self.since is not None else -1
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Whom the user ignores."""
+        return self.likings.ignored
 
     def wants_room(self, room_id: str) -> bool:
         """Does the filter let anything of the room through?"""

@@ -15,6 +15,31 @@ APPEND_DEVICE_CHANGE = each("""
     ON CONFLICT (user_id, device_id) DO UPDATE SET position = excluded.position, previous = excluded.previous
 """)
 
+_PRUNE = sql("""
+    DELETE FROM device_changes AS c
+    WHERE c.device_id <> ''
+        AND NOT EXISTS (SELECT FROM devices AS d WHERE d.user_id = c.user_id AND d.device_id = c.device_id)
+        AND EXISTS (
+            SELECT FROM device_changes AS n
+            WHERE n.user_id = c.user_id AND n.device_id <> '' AND n.position > c.position
+        )
+        AND NOT EXISTS (
+            SELECT FROM memberships AS m
+            JOIN room_servers AS s ON s.room_id = m.room_id AND s.joined > 0
+            JOIN destinations AS d ON d.server = s.server
+            WHERE m.user_id = c.user_id AND m.is_local AND m.membership = 'join' AND d.position < c.position
+                AND (d.failing_since IS NULL OR d.failing_since > $1)
+        )
+""")
+
+
+async def prune(tx: Tx, since: int) -> None:
+    """Forgets the changes of devices that are no more, once every server that is to be told has been told: those that have been
+    away since before a time (ms) are not waited for. The last change of each user stays, for its number.
+    """
+    await tx.execute(_PRUNE, since)
+
+
 _STREAM = sql("SELECT max(position) FROM device_changes WHERE user_id = $1 AND device_id <> ''")
 
 

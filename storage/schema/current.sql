@@ -34,8 +34,8 @@ CREATE TABLE rooms (
     position            bigint   NOT NULL                  -- of the last event of the timeline
 ) WITH (fillfactor = 70);
 
--- Events are in the federation format; `position` is the order of /sync and of /messages: the journal's position for what arrived live,
--- negative for history that was backfilled (the older the lower).
+-- Events are in the federation format; `position` is the order of /sync and of /messages: the journal's position for what arrived live.
+-- History that was backfilled is in the room that the journal left before an event with a gap before it, or is negative (the older the lower).
 CREATE TABLE events (
     position         bigint   NOT NULL,
     depth            bigint   NOT NULL,
@@ -56,7 +56,8 @@ CREATE TABLE events (
     device_id        text,                                 -- of a local sender, with its transaction ID
     txn_id           text,
     txn_digest       bytea,                                -- unique: the second of two equal sends gets the first one's event ID
-    json             bytea    NOT NULL
+    json             bytea    NOT NULL,
+    gap              bigint                                -- events were missing before this one when it came: their places are after this
 );
 CREATE UNIQUE INDEX events_by_position ON events (position);
 CREATE INDEX events_of_room ON events (room_id, position) WHERE standing <= 1;
@@ -322,8 +323,9 @@ CREATE TABLE aliases (
 CREATE INDEX aliases_of_room ON aliases (room_id);
 
 CREATE TABLE published_rooms (
-    room_id text PRIMARY KEY,
-    network text NOT NULL DEFAULT ''
+    room_id text NOT NULL,
+    network text NOT NULL DEFAULT '',                      -- an application service's; '' is the server's own directory
+    PRIMARY KEY (room_id, network)
 );
 
 -- ── devices' keys and messages ──
@@ -641,3 +643,256 @@ CREATE TABLE user_directory (
     folded       text   NOT NULL                           -- the user ID and the name, without case and accents
 );
 CREATE INDEX memberships_joined ON memberships (position, room_id, user_id) WHERE membership = 'join';
+
+-- ── events that are to be sent later (MSC4140) ──
+
+CREATE TABLE delayed_events (
+    number     bigint GENERATED ALWAYS AS IDENTITY,        -- the order among those that are due at one time
+    due        bigint NOT NULL,
+    since      bigint NOT NULL,                            -- when its time began to run, or began again
+    delay      bigint NOT NULL,
+    seen       bigint NOT NULL,                            -- up to this position nobody else has set the state that it would set
+    lease      bigint NOT NULL DEFAULT 0,                  -- until when (ms) somebody is sending it
+    finalised  bigint,                                     -- when that was; NULL: it waits
+    delay_id   text   PRIMARY KEY,
+    user_id    text   NOT NULL,
+    device_id  text,
+    room_id    text   NOT NULL,
+    type       text   NOT NULL,
+    state_key  text,
+    txn_id     text,
+    txn_digest bytea UNIQUE,
+    event_id   text,                                       -- what was sent; NULL with `finalised`: it was not
+    error      bytea,                                      -- why not (JSON); NULL: somebody said so
+    content    bytea  NOT NULL
+);
+CREATE INDEX delayed_events_waiting ON delayed_events (due) WHERE finalised IS NULL;
+CREATE INDEX delayed_events_of_user ON delayed_events (user_id, due) WHERE finalised IS NULL;
+CREATE INDEX delayed_events_finalised ON delayed_events (finalised) WHERE finalised IS NOT NULL;
+
+-- ── mail ──
+
+-- Mails that wait to be handed to the mail server; what was handed over is deleted.
+CREATE TABLE mails (
+    number    bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    due       bigint  NOT NULL,                            -- of the next attempt; while it is made, when another process may
+    attempts  integer NOT NULL DEFAULT 0,
+    expires   bigint  NOT NULL,                            -- then it is not worth sending any more
+    recipient text    NOT NULL,
+    message   bytea   NOT NULL                             -- with its headers
+);
+CREATE INDEX mails_due ON mails (due);
+
+-- ── third-party identifiers ──
+
+CREATE TABLE threepids (
+    medium       text   NOT NULL,
+    address      text   NOT NULL,                          -- canonical
+    user_id      text   NOT NULL,
+    validated_at bigint NOT NULL,
+    added_at     bigint NOT NULL,
+    PRIMARY KEY (medium, address)
+);
+CREATE INDEX threepids_of_user ON threepids (user_id);
+
+-- Somebody shows that an address is theirs, for one purpose, such as a new password.
+CREATE TABLE threepid_sessions (
+    sid           text    PRIMARY KEY,
+    purpose       text    NOT NULL,
+    medium        text    NOT NULL,
+    address       text    NOT NULL,
+    client_secret text    NOT NULL,
+    token         text,                                    -- what the mail says; NULL: there is nothing that would validate it
+    send_attempt  bigint  NOT NULL,
+    next_link     text,
+    created       bigint  NOT NULL,
+    validated_at  bigint
+);
+CREATE UNIQUE INDEX threepid_sessions_of_client ON threepid_sessions (purpose, medium, address, client_secret);
+CREATE INDEX threepid_sessions_created ON threepid_sessions (created);
+
+-- What was published at identity servers through us.
+CREATE TABLE threepid_bindings (
+    user_id   text NOT NULL,
+    medium    text NOT NULL,
+    address   text NOT NULL,
+    id_server text NOT NULL,
+    PRIMARY KEY (user_id, medium, address, id_server)
+);
+
+-- ── server notices ──
+
+CREATE TABLE server_notice_rooms (
+    user_id text PRIMARY KEY,
+    room_id text NOT NULL                                  -- in which this server speaks to the user
+);
+
+-- ── OAuth 2.0 ──
+
+-- The client ID is made of the metadata: who registers the same again gets the same.
+CREATE TABLE oauth_clients (
+    client_id text   PRIMARY KEY,
+    metadata  bytea  NOT NULL,                             -- JSON
+    used      bigint NOT NULL                              -- when it was last registered, or let in by somebody
+);
+CREATE INDEX oauth_clients_by_use ON oauth_clients (used);
+
+-- Secrets are kept as SHA-256 digests only.
+CREATE TABLE oauth_codes (
+    code_id      bytea   PRIMARY KEY,
+    client_id    text    NOT NULL,
+    user_id      text    NOT NULL,
+    device_id    text    NOT NULL,
+    scope        text    NOT NULL,
+    redirect_uri text    NOT NULL,
+    challenge    text    NOT NULL,
+    expires      bigint  NOT NULL,
+    used         boolean NOT NULL DEFAULT false            -- kept a while, so that a second use is noticed
+);
+CREATE INDEX oauth_codes_by_end ON oauth_codes (expires);
+
+CREATE TABLE oauth_device_codes (
+    code_id   bytea   PRIMARY KEY,
+    user_code text    NOT NULL UNIQUE,
+    client_id text    NOT NULL,
+    device_id text    NOT NULL,
+    scope     text    NOT NULL,
+    expires   bigint  NOT NULL,
+    pace      bigint  NOT NULL,                            -- ms that the client must leave between two questions
+    polled    bigint  NOT NULL,                            -- when it last asked
+    user_id   text,                                        -- who has answered
+    denied    boolean NOT NULL DEFAULT false,
+    used      boolean NOT NULL DEFAULT false
+);
+CREATE INDEX oauth_device_codes_by_end ON oauth_device_codes (expires);
+
+-- The devices whose tokens were got through OAuth. All refresh tokens of one session begin with one secret: an old one is known
+-- by it.
+CREATE TABLE oauth_sessions (
+    user_id   text  NOT NULL,
+    device_id text  NOT NULL,
+    client_id text  NOT NULL,
+    scope     text  NOT NULL,
+    family    bytea NOT NULL UNIQUE,
+    PRIMARY KEY (user_id, device_id)
+);
+CREATE INDEX oauth_sessions_of_client ON oauth_sessions (client_id);
+
+-- Browsers in which somebody is signed in on our pages.
+CREATE TABLE oauth_browsers (
+    token_id   bytea  PRIMARY KEY,
+    user_id    text   NOT NULL,
+    credential bytea  NOT NULL,                            -- digest of the password's hash: another password, and it is over
+    proved     bigint NOT NULL,                            -- when the user last showed who they are
+    expires    bigint NOT NULL
+);
+CREATE INDEX oauth_browsers_by_end ON oauth_browsers (expires);
+
+-- Users who have allowed, on the account page, that their cross-signing keys are replaced.
+CREATE TABLE oauth_resets (
+    user_id text   PRIMARY KEY,
+    expires bigint NOT NULL
+);
+
+-- Nothing is lost with a mailbox but a minute of two people's patience.
+CREATE UNLOGGED TABLE rendezvous (
+    id           text   PRIMARY KEY,
+    content      bytea  NOT NULL,
+    content_type text   NOT NULL,
+    version      text   NOT NULL,                          -- ETag, or sequence_token
+    modified     bigint NOT NULL,
+    expires      bigint NOT NULL
+);
+CREATE INDEX rendezvous_by_end ON rendezvous (expires);
+
+-- ── application services ──
+
+-- Where each application service has got to, and the transaction that is on its way to it. A row per registration with a URL.
+CREATE TABLE appservices (
+    id             text   PRIMARY KEY,
+    position       bigint NOT NULL,                        -- it has all that concerns it up to here
+    series         text   NOT NULL,                        -- transaction IDs are this and a number
+    number         bigint NOT NULL DEFAULT 0,              -- of the last transaction that was made
+    upto           bigint,                                 -- where it will be with the one in flight; NULL: none is
+    body           bytea,                                  -- the one in flight: a retry is the same to the last byte
+    mail_users     text[],                                 -- whose messages to devices are in it, up to which position each
+    mail_devices   text[],
+    mail_positions bigint[],
+    holder         text,                                   -- the process that delivers
+    held_until     timestamptz                             -- by the clock of the database
+) WITH (fillfactor = 50);
+CREATE INDEX users_of_appservice ON users (appservice, user_id) WHERE appservice IS NOT NULL;
+
+-- ── gaps in the middle of rooms ──
+
+-- Rooms whose history a process is fetching now: one at a time, or two would mix up its order.
+CREATE TABLE backfills (
+    room_id text   PRIMARY KEY,
+    lease   bigint NOT NULL                                -- until when (ms) it is being done
+);
+
+-- ── devices that are kept here until their user wakes them (MSC3814) ──
+
+-- A dehydrated device stands among the user's devices, with keys and messages, and has no token.
+CREATE TABLE dehydrated_devices (
+    user_id     text  PRIMARY KEY,
+    device_id   text  NOT NULL,
+    device_data bytea NOT NULL                             -- JSON: the device's private part, encrypted by the client
+);
+
+-- ── which threads users want to be told of (MSC4306) ──
+
+-- An unsubscription stays as a row: older events do not subscribe the user again.
+CREATE TABLE thread_subscriptions (
+    position   bigint  NOT NULL,
+    subscribed boolean NOT NULL,
+    automatic  boolean NOT NULL,
+    user_id    text    NOT NULL,
+    room_id    text    NOT NULL,
+    root       text    NOT NULL,
+    PRIMARY KEY (user_id, room_id, root)
+);
+CREATE INDEX thread_subscriptions_by_position ON thread_subscriptions (user_id, position);
+
+-- ── full-text search: an index that follows the journal (followers: search) and can be made again from the events at any time ──
+
+-- Lexemes of the index begin with the number of the room.
+CREATE TABLE search_rooms (
+    number  integer GENERATED ALWAYS AS IDENTITY,
+    room_id text    PRIMARY KEY
+);
+
+-- One row an event that can be found; it says nothing of who may see it.
+CREATE TABLE search_documents (
+    position bigint   PRIMARY KEY,                         -- of the event
+    at       bigint   NOT NULL,                            -- origin_server_ts, but not later than when it was indexed
+    edit     bigint,                                       -- position of the edit whose text this is
+    room     integer  NOT NULL,                            -- search_rooms.number
+    words    tsvector NOT NULL
+);
+ALTER TABLE search_documents ALTER COLUMN words SET STATISTICS 0;
+CREATE INDEX search_documents_by_time ON search_documents (room, at, position);
+CREATE INDEX search_documents_by_edit ON search_documents (edit) WHERE edit IS NOT NULL;
+CREATE INDEX search_documents_by_word ON search_documents USING gin (words) WITH (fastupdate = off);
+
+-- Events to be indexed whose positions are not the journal's: history.
+CREATE TABLE search_history (
+    number   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id text   NOT NULL
+);
+
+-- Every word of the index once, so that words can be found by a part of them; `parts` are its neighbouring triples of characters.
+CREATE TABLE search_words (
+    word  text   PRIMARY KEY,
+    parts text[] NOT NULL
+);
+CREATE INDEX search_words_by_part ON search_words USING gin (parts);
+
+-- ── what redacted events said, for the moderators of their room (MSC2815) ──
+
+CREATE TABLE redacted_originals (
+    event_id text        PRIMARY KEY,
+    redacted timestamptz NOT NULL DEFAULT now(),
+    json     bytea       NOT NULL
+);
+CREATE INDEX redacted_originals_by_time ON redacted_originals USING brin (redacted);

@@ -49,20 +49,6 @@ CLOSE_BACKWARD_EXTREMITIES = each(
 """
 )
 
-_BACKWARD_EXTREMITIES = sql(
-    """
-    SELECT b.event_id FROM backward_extremities AS b JOIN events AS e ON e.event_id = b.child
-    WHERE b.room_id = $1
-    GROUP BY b.event_id ORDER BY max(e.depth) DESC, b.event_id LIMIT $2
-"""
-)
-
-
-async def backward_extremities(tx: Tx, room_id: str, limit: int) -> list[EventID]:
-    """Events that those of ours follow on and that we do not have, the newest first."""
-    return [row["event_id"] for row in await tx.fetch(_BACKWARD_EXTREMITIES, room_id, limit)]
-
-
 _IS_BEHIND = sql("SELECT EXISTS (SELECT FROM backward_extremities WHERE room_id = $1 AND event_id = $2)")
 
 
@@ -136,6 +122,23 @@ async def keep_pdus(tx: Tx, origin: str, received: int, pdus: Sequence[InboundPd
     await tx.execute(_KEEP, rooms, ids, origin, received, [pdu.json for pdu in pdus])
 
 
+_DROP_OLDEST = sql(
+    """
+    DELETE FROM inbound_pdus AS p USING (
+        SELECT number, count(*) OVER newest AS place, sum(octet_length(json)) OVER newest AS size
+        FROM inbound_pdus WHERE room_id = $1 WINDOW newest AS (ORDER BY number DESC)
+    ) AS n
+    WHERE p.number = n.number AND p.room_id = $1 AND (n.place > $2 OR n.size > $3)
+    RETURNING p.event_id
+"""
+)
+
+
+async def drop_oldest(tx: Tx, room_id: str, most: int, most_bytes: int) -> list[EventID]:
+    """Of a room no more PDUs wait than so many, and not more than so many bytes; the oldest, which do not wait any more."""
+    return [row["event_id"] for row in await tx.fetch(_DROP_OLDEST, room_id, most, most_bytes)]
+
+
 _FORGET = sql("DELETE FROM inbound_pdus WHERE room_id = $1 AND event_id = ANY($2::text[])")
 
 
@@ -146,15 +149,25 @@ async def forget_pdus(tx: Tx, room_id: str, event_ids: Sequence[str]) -> None:
 
 _KEPT = sql(
     """
+    WITH RECURSIVE waiting AS (
+        (SELECT room_id FROM inbound_pdus ORDER BY room_id LIMIT 1)
+        UNION ALL
+        SELECT n.room_id FROM waiting AS w CROSS JOIN LATERAL (
+            SELECT room_id FROM inbound_pdus WHERE room_id > w.room_id ORDER BY room_id LIMIT 1
+        ) AS n
+    )
     SELECT p.room_id, p.event_id, p.origin, p.json, r.room_version
-    FROM inbound_pdus AS p LEFT JOIN rooms AS r ON r.room_id = p.room_id
-    WHERE p.received <= $1 ORDER BY p.number LIMIT $2
+    FROM waiting AS w CROSS JOIN LATERAL (
+        SELECT * FROM inbound_pdus WHERE room_id = w.room_id AND received <= $1 ORDER BY number LIMIT $2
+    ) AS p
+    LEFT JOIN rooms AS r ON r.room_id = p.room_id
+    ORDER BY p.number
 """
 )
 
 
 async def kept_pdus(tx: Tx, received_until: int, limit: int) -> list[tuple[InboundPdu, str | None]]:
-    """The oldest PDUs that wait, each with the version of its room."""
+    """The oldest PDUs that wait, so many of each room, each with the version of its room."""
     return [
         (InboundPdu(row["room_id"], row["event_id"], row["origin"], row["json"]), row["room_version"])
         for row in await tx.fetch(_KEPT, received_until, limit)
@@ -195,9 +208,13 @@ _JOINED = sql(
     """
     SELECT w.room_id, w.user_id, e.position
     FROM unnest($1::text[], $2::text[], $3::text[]) AS w (room_id, user_id, event_id)
-    JOIN memberships AS m ON m.room_id = w.room_id AND m.user_id = w.user_id
-        AND m.membership = 'join' AND NOT m.is_local
+    LEFT JOIN memberships AS m ON m.room_id = w.room_id AND m.user_id = w.user_id
     LEFT JOIN events AS e ON e.event_id = w.event_id AND e.room_id = w.room_id AND e.standing <= 1
+    WHERE m.membership = 'join' AND NOT m.is_local
+        OR m IS NULL AND EXISTS (  -- we do not know all members yet, but which servers they are of
+            SELECT FROM partial_rooms AS p
+            WHERE p.room_id = w.room_id AND substr(w.user_id, strpos(w.user_id, ':') + 1) = ANY(p.servers)
+        )
 """
 )
 

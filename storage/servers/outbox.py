@@ -1,4 +1,4 @@
-"""What waits for other servers and must not be lost: messages to devices of their users, as ready EDUs."""
+"""What waits for other servers and must not be lost: messages to devices of their users, as ready EDUs; events now and then."""
 
 from __future__ import annotations
 
@@ -28,6 +28,30 @@ APPEND_TO_OUTBOX = rows("""
     WHERE m.position = m.first
 """)
 
+# Events that a server is to be told of although it was not in the room then. Values: server, number of the part, the event in
+# brackets (`as_mail`).
+APPEND_EVENT_TO_OUTBOX = rows("""
+    WITH n AS (
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::bytea[]) AS n (position, server, part, edu)
+    ), known AS (
+        INSERT INTO destinations (server, position) SELECT server, min(position) - 1 FROM n GROUP BY server ORDER BY server
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO outbox (position, server, part, edu) SELECT position, server, part, edu FROM n
+""")
+_BEFORE, _BEHIND = b'{"pdu":', b"}"
+
+
+def as_mail(pdu: bytes) -> bytes:
+    """An event, such that it is told from the EDUs in the outbox."""
+    return _BEFORE + pdu + _BEHIND
+
+
+def pdu_in(mail: bytes) -> bytes | None:
+    """The event; None for an EDU."""
+    return mail[len(_BEFORE) : -len(_BEHIND)] if mail.startswith(_BEFORE) else None
+
+
 _WAITING = sql("""
     SELECT position, part, edu FROM outbox WHERE server = $1 AND (position, part) > ($2, $3)
     ORDER BY position, part LIMIT $4
@@ -37,7 +61,7 @@ _WAITING = sql("""
 async def waiting_in_outbox(
     tx: Tx, server: str, after: tuple[int, int], limit: int
 ) -> list[tuple[int, int, bytes]]:
-    """The first EDUs for the server behind a place, in their order: (position, part, EDU)."""
+    """The first EDUs (and events, `as_mail`) for the server behind a place, in their order: (position, part, EDU)."""
     found = await tx.fetch(_WAITING, server, *after, limit)
     return [(row["position"], row["part"], row["edu"]) for row in found]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from storage.database import Tx
+from storage.servers.room_servers import PRESENT_SERVERS
 from storage.statement import sql
 
 
@@ -49,7 +50,8 @@ async def events_to_tell(
 _ROOMS_OF_SERVER = """
         SELECT room_id, joined, since, until, targeted FROM room_servers WHERE server = $2
         UNION ALL
-        SELECT room_id, 1, 0, NULL, NULL FROM partial_rooms WHERE $2 = ANY(servers)
+        SELECT p.room_id, 1, e.position, NULL, NULL
+        FROM partial_rooms AS p JOIN events AS e ON e.event_id = p.join_event WHERE $2 = ANY(p.servers)
 """
 _FOR_SERVER = (
     "SELECT e.* FROM ("  # noqa: S608 - nothing but constants
@@ -118,10 +120,10 @@ _CHANGE = """
 _CHANGES = sql(_CHANGE + "WHERE c.position > $1 AND c.position <= $2 ORDER BY c.position")
 _CHANGES_FOR_SERVER = sql(
     _CHANGE
-    + """
-    WHERE c.position > $2 AND c.position <= $3 AND EXISTS (
-        SELECT FROM memberships AS m JOIN room_servers AS s ON s.room_id = m.room_id
-        WHERE m.user_id = c.user_id AND m.is_local AND m.membership = 'join' AND s.server = $1 AND s.joined > 0
+    + "WHERE c.position > $2 AND c.position <= $3 AND EXISTS (SELECT FROM memberships AS m JOIN "
+    + PRESENT_SERVERS
+    + """AS s ON s.room_id = m.room_id
+        WHERE m.user_id = c.user_id AND m.is_local AND m.membership = 'join' AND s.server = $1
     )
     ORDER BY c.position LIMIT $4
 """
@@ -138,6 +140,88 @@ async def device_changes_for_server(
 ) -> list[DeviceChange]:
     """The first changes for the server at positions in (after, upto]: of users with whom it shares a room."""
     return [DeviceChange(**row) for row in await tx.fetch(_CHANGES_FOR_SERVER, server, after, upto, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """A user of ours has joined a room with a server that was in none with the user before: at this position it is told of the
+    user's last change, or of any device where there never was one (its number is 0 then)."""
+
+    position: int
+    server: str
+    change: DeviceChange
+
+
+# Where the user has joined, and which servers are there. The join is still going on, and the server is still there.
+_NEW = (
+    "SELECT DISTINCT m.since AS at, m.user_id, s.server FROM %s AS s "  # noqa: S608 - nothing but constants
+    """
+    ON s.room_id = m.room_id
+    WHERE m.is_local AND m.membership = 'join' AND s.server <> substr(m.user_id, strpos(m.user_id, ':') + 1)
+        AND s.since <= m.since AND NOT EXISTS (
+            SELECT FROM memberships AS other JOIN """
+    + PRESENT_SERVERS
+    + """AS there ON there.room_id = other.room_id AND there.server = s.server
+            WHERE other.user_id = m.user_id AND other.is_local AND other.membership = 'join'
+                AND other.room_id <> m.room_id AND other.since < m.since AND there.since < m.since
+        ) AND %s
+"""
+)
+_INTRODUCED = """
+    SELECT new.at, new.server, new.user_id, coalesce(last.position, 0) AS position, last.previous,
+        coalesce(last.device_id, one.device_id) AS device_id,
+        last.device_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM devices AS d WHERE d.user_id = new.user_id AND d.device_id = last.device_id
+        ) AS deleted
+    FROM (%s) AS new
+    LEFT JOIN LATERAL (
+        SELECT position, previous, device_id FROM device_changes AS c
+        WHERE c.user_id = new.user_id AND c.device_id <> '' ORDER BY position DESC LIMIT 1
+    ) AS last ON true
+    LEFT JOIN LATERAL (
+        SELECT device_id FROM devices AS d WHERE d.user_id = new.user_id ORDER BY device_id LIMIT 1
+    ) AS one ON last.position IS NULL
+    WHERE last.device_id IS NOT NULL OR one.device_id IS NOT NULL
+    ORDER BY new.at, new.user_id, new.server
+"""
+_JOINED = "events AS e JOIN memberships AS m ON m.room_id = e.room_id AND m.user_id = e.state_key AND m.since = e.position JOIN "
+_INTRODUCTIONS = sql(
+    _INTRODUCED
+    % (
+        _NEW
+        % (_JOINED + PRESENT_SERVERS, "e.position > $1 AND e.position <= $2 AND e.type = 'm.room.member'")
+    )
+)
+_INTRODUCTIONS_FOR_SERVER = sql(
+    _INTRODUCED
+    % (
+        _NEW
+        % (
+            "memberships AS m JOIN " + PRESENT_SERVERS,
+            "s.server = $1 AND m.position > $2 AND m.since > $2 AND m.since <= $3",
+        )
+    )
+    + "LIMIT $4"
+)
+
+
+async def introductions(tx: Tx, after: int, upto: int) -> list[Introduction]:
+    """Those at positions in (after, upto], in order."""
+    return [_introduction(row) for row in await tx.fetch(_INTRODUCTIONS, after, upto)]
+
+
+async def introductions_for_server(
+    tx: Tx, server: str, after: int, upto: int, limit: int
+) -> list[Introduction]:
+    """The first for the server at positions in (after, upto]."""
+    return [
+        _introduction(row) for row in await tx.fetch(_INTRODUCTIONS_FOR_SERVER, server, after, upto, limit)
+    ]
+
+
+def _introduction(row: asyncpg.Record) -> Introduction:
+    names = ("position", "previous", "user_id", "device_id", "deleted")
+    return Introduction(row["at"], row["server"], DeviceChange(**{name: row[name] for name in names}))
 
 
 _RECEIPTS = sql("""

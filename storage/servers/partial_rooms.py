@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from protocol.events import StateKey
 from protocol.ids import EventID, RoomID, ServerName, UserID
 from storage.database import Tx
+from storage.events import Standing
 from storage.statement import each, sql
 
 
@@ -30,8 +33,17 @@ MARK_PARTIAL = each(
 """
 )
 
-# Values: room ID.
-UNMARK_PARTIAL = each("DELETE FROM partial_rooms WHERE room_id = $2 AND $1::bigint IS NOT NULL")
+# Values: room ID, the position of our join. The servers that we were told of were in the room when we joined: what they have
+# not been sent since then is still for them.
+UNMARK_PARTIAL = each(
+    """
+    WITH gone AS (
+        DELETE FROM partial_rooms WHERE room_id = $2 AND $1::bigint IS NOT NULL RETURNING servers
+    )
+    UPDATE room_servers AS s SET since = $3 FROM gone
+    WHERE s.room_id = $2 AND s.server = ANY(gone.servers) AND s.joined > 0 AND s.since > $3
+"""
+)
 
 # Values: room ID, the position of the join, and of what was left out of the state before it arrays of types, state keys and
 # event IDs. It goes into the oldest layer of each state since: whatever is newer there stays as it is.
@@ -62,12 +74,51 @@ async def is_partial(tx: Tx, room_id: str) -> bool:
     return partial
 
 
-_SERVERS = sql("SELECT servers FROM partial_rooms WHERE room_id = $1")
+_JOIN = sql("SELECT join_event FROM partial_rooms WHERE room_id = $1")
 
 
-async def servers_of_partial(tx: Tx, room_id: str) -> list[ServerName]:
-    """The servers that are in the room as we were told when we joined; empty for a room whose members we know."""
-    return await tx.fetchval(_SERVERS, room_id) or []
+async def join_of_partial(tx: Tx, room_id: str) -> EventID | None:
+    """The join by which we entered the room; None for a room whose members we know."""
+    join: EventID | None = await tx.fetchval(_JOIN, room_id)
+    return join
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """What is asked of an event of which a server says that it is in a room's state; `key` None: it is no state event."""
+
+    event_id: EventID
+    room_id: RoomID
+    key: StateKey | None
+    standing: Standing
+
+
+_TOLD = sql(
+    "SELECT event_id, room_id, type, state_key, standing FROM events WHERE event_id = ANY($1::text[])"
+)
+
+
+async def told_events(tx: Tx, event_ids: Collection[str]) -> list[ToldEvent]:
+    """Those of the events that are here."""
+    return [
+        ToldEvent(
+            row["event_id"],
+            row["room_id"],
+            (row["type"], row["state_key"]) if row["state_key"] is not None else None,
+            Standing(row["standing"]),
+        )
+        for row in await tx.fetch(_TOLD, list(event_ids))
+    ]
+
+
+_NEVER_PLACED = sql("SELECT event_id FROM events WHERE event_id = ANY($1::text[]) AND standing = 2")
+
+
+async def never_placed(tx: Tx, event_ids: Collection[str | None]) -> set[str]:
+    """Those of the events that are part of a state without ever having come themselves."""
+    if not event_ids:
+        return set()
+    return {row["event_id"] for row in await tx.fetch(_NEVER_PLACED, [e for e in event_ids if e is not None])}
 
 
 _LOCAL = sql("SELECT user_id FROM memberships WHERE room_id = $1 AND membership = 'join' AND is_local")
@@ -108,13 +159,11 @@ async def try_again_later(tx: Tx, room_id: str, now: int, wait: int) -> None:
     await tx.execute(_AGAIN, room_id, now, wait)
 
 
-_FORGET = sql("DELETE FROM partial_rooms WHERE room_id = $1")
-
-
-async def forget_partial(tx: Tx, room_id: str) -> None:
-    """The room needs no completing: we are not in it any more."""
-    await tx.execute(_FORGET, room_id)
-
+# Where all of ours have left again. Values: room ID.
+FORGET_PARTIAL = each("""
+    DELETE FROM partial_rooms WHERE room_id = $2 AND $1::bigint IS NOT NULL
+        AND NOT EXISTS (SELECT FROM memberships WHERE room_id = $2 AND membership = 'join' AND is_local)
+""")
 
 _NEXT = sql("SELECT min(lease) FROM partial_rooms")
 

@@ -33,13 +33,14 @@ class RoomServer:
         return position > self.since and (self.joined or (self.until is not None and position <= self.until))
 
 
-# While we do not know all members of a room, we know at least which servers are in it.
+# While we do not know all members of a room, we know at least which servers are in it. Our join they have from the server that
+# let us in: they are told of what comes after it.
 _OF_ROOMS = sql("""
     SELECT room_id, server, joined > 0 AS joined, since, until, targeted
     FROM room_servers WHERE room_id = ANY($1::text[])
     UNION ALL
-    SELECT p.room_id, s.server, true, 0, NULL, NULL
-    FROM partial_rooms AS p CROSS JOIN unnest(p.servers) AS s (server)
+    SELECT p.room_id, s.server, true, e.position, NULL, NULL
+    FROM partial_rooms AS p JOIN events AS e ON e.event_id = p.join_event CROSS JOIN unnest(p.servers) AS s (server)
     WHERE p.room_id = ANY($1::text[]) AND s.server <> $2
 """)
 
@@ -62,11 +63,21 @@ async def any_room_servers(tx: Tx) -> bool:
     return found
 
 
-_OF_USERS = sql("""
-    SELECT DISTINCT m.user_id, s.server
-    FROM memberships AS m JOIN room_servers AS s ON s.room_id = m.room_id AND s.joined > 0
+PRESENT_SERVERS = """(
+        SELECT room_id, server, since FROM room_servers WHERE joined > 0
+        UNION ALL
+        SELECT p.room_id, s.server, 0 FROM partial_rooms AS p CROSS JOIN unnest(p.servers) AS s (server)
+    )
+"""
+"""The servers that are in rooms, as (room, server, since when); a room that we do not know all members of may name ourselves."""
+
+_OF_USERS = sql(
+    "SELECT DISTINCT m.user_id, s.server FROM memberships AS m JOIN "  # noqa: S608 - nothing but constants
+    + PRESENT_SERVERS
+    + """AS s ON s.room_id = m.room_id AND s.server <> substr(m.user_id, strpos(m.user_id, ':') + 1)
     WHERE m.user_id = ANY($1::text[]) AND m.is_local AND m.membership = 'join'
-""")
+"""
+)
 
 
 async def servers_of_users(tx: Tx, users: Collection[str]) -> dict[str, list[str]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import orjson
+
+from protocol.ids import EventID
 from storage.database import Tx
 from storage.events import SELECT_EVENT, StoredEvent, stored_event
 from storage.statement import sql
@@ -38,6 +41,15 @@ async def served_room(tx: Tx, room_id: str, server: str) -> ServedRoom | None:
     """The room, and what the server is to it; None for a room that we do not have."""
     row = await tx.fetchrow(_ROOM, room_id, server)
     return ServedRoom(**row) if row is not None else None
+
+
+_EXTREMITIES = sql("SELECT forward_extremities FROM rooms WHERE room_id = $1")
+
+
+async def forward_extremities(tx: Tx, room_id: str) -> list[EventID]:
+    """The events that the room's next event would build on; none of a room that we do not have."""
+    found = await tx.fetchval(_EXTREMITIES, room_id)
+    return [EventID(event_id) for event_id in orjson.loads(found)] if found is not None else []
 
 
 _USERS = sql(
@@ -123,29 +135,6 @@ async def first_between(tx: Tx, room_id: str, earliest: int, latest: int, limit:
 async def last_between(tx: Tx, room_id: str, earliest: int, latest: int, limit: int) -> list[StoredEvent]:
     """The last events of the room that claim a time in this stretch, the last first."""
     return [stored_event(row) for row in await tx.fetch(_LATEST, room_id, earliest, latest, limit)]
-
-
-# $2 an event's position; the room's next event after it is looked at, too, when looking back from later times.
-_BESIDE_GAP = sql(
-    """
-    SELECT EXISTS (
-        SELECT FROM backward_extremities AS b JOIN events AS e ON e.event_id = b.child
-        WHERE b.room_id = $1 AND ($2::bigint IS NULL OR e.position = $2 OR $3 AND e.position = (
-            SELECT min(n.position) FROM events AS n
-            WHERE n.room_id = $1 AND n.standing <= 1 AND n.position > $2
-        ))
-    )
-"""
-)
-
-
-async def is_beside_gap(tx: Tx, room_id: str, position: int | None, *, later: bool) -> bool:
-    """Are events missing just before the one at this position (`later`: or before the one after it)?
-
-    Without a position: are events of the room missing at all?
-    """
-    beside: bool = await tx.fetchval(_BESIDE_GAP, room_id, position, later)
-    return beside
 
 
 _ERASED = sql("SELECT user_id FROM users WHERE user_id = ANY($1::text[]) AND erased")

@@ -34,7 +34,6 @@ async def test_what_is_kept_is_given_back(alice: Client, room_id: str | None) ->
         {"dark": True, "size": 1.5, "nul": "\0", "nested": [{}]},
         {"dark": False},
         {"dark": False},
-        {},
     ):
         await alice.ok("PUT", path, json=content)
         assert await alice.ok("GET", path) == content

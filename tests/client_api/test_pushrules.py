@@ -21,7 +21,7 @@ async def test_a_new_user_has_the_default_rules(alice: Client) -> None:
     everything = await alice.ok("GET", "pushrules/")
     rules = everything["global"]
     assert rules == await alice.ok("GET", f"{GLOBAL}/")
-    assert list(rules) == ["override", "content", "room", "sender", "underride"]
+    assert list(rules) == ["override", "content", "postcontent", "room", "sender", "underride"]
     assert [rule["rule_id"] for rule in rules["override"]][:1] == [".m.rule.master"]
     assert rules["content"] == rules["room"] == rules["sender"] == []
     mention = await alice.ok("GET", f"{GLOBAL}/override/.m.rule.is_user_mention")

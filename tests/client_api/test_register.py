@@ -184,11 +184,11 @@ async def test_a_stage_can_be_passed_in_the_browser(make_homeserver: MakeHomeser
     assert (await register(homeserver, "alice", {"session": session}))[0] == 200
 
 
-async def test_there_is_no_page_without_a_session_or_for_a_password(homeserver: Homeserver) -> None:
+async def test_there_is_no_page_without_a_session_or_for_an_unknown_stage(homeserver: Homeserver) -> None:
     browser = homeserver.nobody()
     assert (await browser.get("auth/m.login.terms/fallback/web?session=none"))[0] == 400
     assert (await browser.get("auth/m.login.terms/fallback/web"))[0] == 400
-    assert (await browser.get("auth/m.login.password/fallback/web?session=none"))[0] == 404
+    assert (await browser.get("auth/m.login.unknown/fallback/web?session=none"))[0] == 404
 
 
 # -- sessions of user-interactive authentication

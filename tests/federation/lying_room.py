@@ -29,6 +29,7 @@ class LyingRoom:
         self.events: dict[EventID, Event] = {}
         self.state: dict[StateKey, Event] = {}
         self.latest: Event | None = None
+        self.before: dict[EventID, list[Event]] = {}  # the state before each event
         self.room_id: RoomID | None = (
             None if self.version.room_id_is_create_hash else RoomID(f"!{next(_time)}:{server.name}")
         )
@@ -52,8 +53,12 @@ class LyingRoom:
         self, type: str, content: dict[str, Any], state_key: str | None = None, sender: str | None = None
     ) -> Event:
         """The event on top of the room, signed by the liar whoever the sender is."""
-        event = self.draft(type, content, state_key, sender)
+        return self.take(self.draft(type, content, state_key, sender))
+
+    def take(self, event: Event) -> Event:
+        """The event, of whoever's, on top of the room."""
         self.events[event.event_id] = event
+        self.before[event.event_id] = list(self.state.values())
         if event.is_state:
             self.state[event.key] = event
         self.latest = event

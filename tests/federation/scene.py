@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +63,17 @@ class Scene:
 
 
 async def set_the_scene(
-    make_federated: MakeFederated, make_lying: MakeLying, version: str = "11", *, by_address: bool = False
+    make_federated: MakeFederated,
+    make_lying: MakeLying,
+    version: str = "11",
+    *,
+    by_address: bool = False,
+    certified: Sequence[str] = (),
+    **settings: Any,
 ) -> Scene:
-    """A new scene. `by_address`: the liar is called by its IP address, so that it and we can be told apart without ports."""
-    one, liar = await make_federated(), await make_lying()
+    """A new scene. `by_address`: the liar is called by its IP address, so that it and we can be told apart without ports;
+    `certified` are the names in its certificate; `settings` are the homeserver's."""
+    one, liar = await make_federated(**settings), await make_lying(names=certified)
     if by_address:
         liar.name = f"127.0.0.1:{liar.port}"
     alice = await one.user("alice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from protocol.events import Event
 from services.rooms.receive.between import MAX_BETWEEN
@@ -60,6 +60,22 @@ class Teller:
         """What /backfill answers."""
         said = self._transaction(events)
         self.scene.liar.on("GET", f"{FEDERATION}/backfill/", lambda _: said)
+
+    def tells_history(self, most: int = 100) -> None:
+        """Answers /backfill as an honest server: what it knows back from the events that are asked for, the nearest first."""
+
+        def answer(asked: Asked) -> Any:
+            query = parse_qs(asked.query)
+            todo, found = list(query["v"]), dict[str, Event]()
+            while todo and len(found) < min(most, int(query["limit"][0])):
+                event_id = max(todo, key=lambda one: self.events[one].depth if one in self.events else 0)
+                todo.remove(event_id)
+                if event_id in self.events and event_id not in found:
+                    found[event_id] = self.events[event_id]
+                    todo.extend(found[event_id].prev_events)
+            return self._transaction(found.values())
+
+        self.scene.liar.on("GET", f"{FEDERATION}/backfill/", answer)
 
     def chain(self, events: Iterable[Event]) -> dict[str, Event]:
         """What the events rest on."""

@@ -12,6 +12,7 @@ from tests.client_api.stored import state_of
 from tests.federation.scene import Scene, set_the_scene
 from tests.federation.stranger import Stranger, View
 from tests.federation.telling import FEDERATION, Teller
+from tests.federation.test_forks import settled
 from tests.fixtures.federation import MakeFederated, MakeLying
 
 VERSIONS = pytest.mark.parametrize("version", ["1", "10", "12"])
@@ -152,6 +153,7 @@ async def test_a_server_is_asked_again_while_that_brings_us_further(
         view = teller.knows(view, events[-1])
     teller.tells_what_is_before()
     await scene.sends(events[-1])
+    await settled(scene.room_id, {events[-1].event_id}, scene.one)
     assert {await scene.standing(event) for event in events} == {Standing.TIMELINE}
     assert await backward_extremities(scene) == set()
     assert scene.liar.times_asked(f"{FEDERATION}/get_missing_events/") == 3
@@ -165,6 +167,7 @@ async def test_it_is_not_asked_for_ever(make_federated: MakeFederated, make_lyin
         view = teller.knows(view, last)
     teller.tells_what_is_before()
     await scene.sends(last)
+    await settled(scene.room_id, {last.event_id}, scene.one)
     assert scene.liar.times_asked(f"{FEDERATION}/get_missing_events/") == MAX_ROUNDS
     # The state is asked for where that ends.
     assert await scene.standing(last) == Standing.TIMELINE

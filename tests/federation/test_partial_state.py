@@ -4,50 +4,67 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from services.rooms.membership import show_room
+from protocol.ids import EventID
+from services.rooms.membership import fill, first_part, show_room
 from services.rooms.membership.observations import RoomNotCompleted
 from tests.client_api.stored import state_of
 from tests.federation.lying_room import LyingRoom
 from tests.federation.plays import VERSIONS, join_through, membership, path, public_room, same_state
 from tests.fixtures.federation import MakeFederated, MakeLying
 from tests.fixtures.homeserver import Homeserver
+from tests.fixtures.lying_server import Asked, LyingServer
 
 MEMBER = "m.room.member"
 STATE = "/_matrix/federation/v1/state/"
+STATE_IDS = "/_matrix/federation/v1/state_ids/"
+EVENT = "/_matrix/federation/v1/event/"
 
 
 class Gate:
     """The rest of the state, which the lying server keeps back until it is opened."""
 
-    def __init__(self, room: LyingRoom, omitted: set[str]) -> None:
-        self.room, self.omitted = room, omitted
+    def __init__(self, room: LyingRoom, omitted: set[str], server: LyingServer | None = None) -> None:
+        self.room = room
         self.asked, self.opened = asyncio.Event(), asyncio.Event()
-        before = list(room.state.values())
-        kept = [e.json for e in before if e.state_key not in omitted]
-        needed = {room.liar}
-        chain = [e.json for e in room.events.values() if e.type != MEMBER or e.state_key in needed]
-        room.opens(
-            shown={
-                "state": kept,
-                "auth_chain": chain,
-                "members_omitted": True,
-                "servers_in_room": [room.server.name],
-            }
-        )
-        whole = {
-            "pdus": [event.json for event in before],
-            "auth_chain": [event.json for event in room.events.values() if event.is_state],
-        }
+        room.opens(shown=partial(room, omitted))
+        for asked_for, answer in ((STATE_IDS, self._state_ids), (STATE, self._state), (EVENT, self._event)):
+            (server or room.server).on("GET", asked_for, answer)
 
-        async def answer(_: Any) -> Any:
-            self.asked.set()
-            await self.opened.wait()
-            return whole
+    async def _state_ids(self, asked: Asked) -> Any:
+        self.asked.set()
+        await self.opened.wait()
+        before = self.room.before.get(_event_id(asked))
+        if before is None:  # our join, which it has not kept
+            return 404, {"errcode": "M_NOT_FOUND", "error": "Event not found"}
+        chain = [event.event_id for event in self.room.events.values() if event.is_state]
+        return {"pdu_ids": [event.event_id for event in before], "auth_chain_ids": chain}
 
-        room.server.on("GET", STATE, answer)
+    async def _state(self, asked: Asked) -> Any:
+        before = self.room.before[_event_id(asked)]
+        chain = [event.json for event in self.room.events.values() if event.is_state]
+        return {"pdus": [event.json for event in before], "auth_chain": chain}
+
+    async def _event(self, asked: Asked) -> Any:
+        event = self.room.events[EventID(unquote(asked.path.rsplit("/", 1)[1]))]
+        return {"origin": self.room.server.name, "origin_server_ts": 1, "pdus": [event.json]}
+
+
+def partial(room: LyingRoom, omitted: set[str]) -> dict[str, Any]:
+    """The answer to send_join, without these members."""
+    return {
+        "state": [event.json for event in room.state.values() if event.state_key not in omitted],
+        "auth_chain": [e.json for e in room.events.values() if e.type != MEMBER or e.state_key == room.liar],
+        "members_omitted": True,
+        "servers_in_room": [room.server.name],
+    }
+
+
+def _event_id(asked: Asked) -> EventID:
+    return EventID(parse_qs(asked.query)["event_id"][0])
 
 
 def with_members(server: Any, version: str, names: list[str]) -> LyingRoom:
@@ -188,7 +205,7 @@ async def test_a_failure_is_tried_again_and_survives_a_restart(
     gate = Gate(room, {f"@ann:{server.name}"})
     one = await make_federated()
     bob = await one.user("bob")
-    server.on("GET", STATE, lambda _: (500, {"errcode": "M_UNKNOWN", "error": "no"}))
+    server.on("GET", STATE_IDS, lambda _: (500, {"errcode": "M_UNKNOWN", "error": "no"}))
     await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
     async with asyncio.timeout(10):
         while not any(isinstance(seen, RoomNotCompleted) for seen in one.observed):
@@ -212,6 +229,7 @@ async def test_members_of_the_rest_that_are_forged_are_left_out(
     room = with_members(server, "11", ["ann"])
     victim = "@victim:honest.example"
     room.put(MEMBER, {"membership": "join"}, victim, sender=victim)
+    room.put("m.room.topic", {"topic": "who is here"}, "")
     gate = Gate(room, {f"@ann:{server.name}", victim})
     one = await make_federated()
     bob = await one.user("bob")
@@ -249,7 +267,7 @@ async def test_a_room_that_ours_have_left_is_not_completed(
     server = await make_lying()
     room = with_members(server, "11", ["ann"])
     Gate(room, {f"@ann:{server.name}"})
-    server.on("GET", STATE, lambda _: (403, {"errcode": "M_FORBIDDEN", "error": "not in the room"}))
+    server.on("GET", STATE_IDS, lambda _: (403, {"errcode": "M_FORBIDDEN", "error": "not in the room"}))
     one = await make_federated()
     bob = await one.user("bob")
     await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
@@ -264,3 +282,183 @@ async def test_a_room_that_ours_have_left_is_not_completed(
 
     await completed(one, room.id)
     assert (await membership(one, room.id, bob.user_id))["membership"] == "leave"
+
+
+async def test_a_server_that_only_knows_the_state_at_our_join_completes_too(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann", "ben"])
+    gate = Gate(room, {f"@ann:{server.name}", f"@ben:{server.name}"})
+    gate.opened.set()
+
+    def only_at_the_join(asked: Asked) -> Any:
+        if _event_id(asked) in room.events:
+            return 404, {"errcode": "M_NOT_FOUND", "error": "Event not found"}
+        ids = [event.event_id for event in room.state.values()]
+        return {"pdu_ids": ids, "auth_chain_ids": ids}
+
+    server.on("GET", STATE_IDS, only_at_the_join)
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+
+    await completed(one, room.id)
+
+    assert (await membership(one, room.id, f"@ben:{server.name}"))["membership"] == "join"
+
+
+async def test_another_server_of_the_room_completes_it(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server, other = await make_lying(), await make_lying()
+    room = with_members(server, "11", ["ann"])
+    Gate(room, {f"@ann:{server.name}"})
+    server.on("GET", STATE_IDS, lambda _: (500, {"errcode": "M_UNKNOWN", "error": "no"}))
+    elsewhere = Gate(room, {f"@ann:{server.name}"}, other)
+    elsewhere.opened.set()
+    room.opens(shown={**partial(room, {f"@ann:{server.name}"}), "servers_in_room": [server.name, other.name]})
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+
+    await completed(one, room.id)
+
+    assert elsewhere.asked.is_set()
+    assert (await membership(one, room.id, f"@ann:{server.name}"))["membership"] == "join"
+
+
+async def test_many_members_are_written_some_at_a_time(
+    make_federated: MakeFederated, make_lying: MakeLying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fill, "AT_ONCE", 3)
+    server = await make_lying()
+    names = [f"ann{number}" for number in range(10)]
+    room = with_members(server, "11", names)
+    others = {f"@{name}:{server.name}" for name in names}
+    gate = Gate(room, others)
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    said = await bob.send(room.id, "hello")
+    await bob.sync()
+    gate.opened.set()
+    await completed(one, room.id)
+    await bob.send(room.id, "all are here")
+
+    assert all(members == others | {room.liar, bob.user_id} for members in await states_since(one, room.id))
+    seen: set[str] = set()
+    while seen != others:
+        then = await bob.sync_until(lambda reply: room.id in reply["rooms"]["join"])
+        news = then["rooms"]["join"][room.id]
+        seen |= {event["state_key"] for event in news["state"]["events"]}
+    assert (await bob.sync(since=""))["rooms"]["join"][room.id]["summary"]["m.joined_member_count"] == 12
+    assert said
+
+
+async def test_a_room_that_is_left_and_entered_anew_meanwhile(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann"])
+    ann = f"@ann:{server.name}"
+    gate = Gate(room, {ann})
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    await gate.asked.wait()
+    await bob.leave(room.id)
+    gate.asked.clear()
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    await gate.asked.wait()
+    gate.opened.set()
+
+    await completed(one, room.id)
+
+    assert (await membership(one, room.id, ann))["membership"] == "join"
+    assert (await membership(one, room.id, bob.user_id))["membership"] == "join"
+
+
+async def test_a_large_room_that_is_shown_whole_is_written_some_at_a_time(
+    make_federated: MakeFederated, make_lying: MakeLying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_part, "MANY", 3)
+    monkeypatch.setattr(fill, "AT_ONCE", 4)
+    server = await make_lying()
+    names = [f"ann{number}" for number in range(20)]
+    room = with_members(server, "11", names)
+    others = {f"@{name}:{server.name}" for name in names}
+    room.opens()
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    await bob.send(room.id, "hello")
+
+    status, members = await bob.get(path(room.id, "joined_members"))
+
+    assert (status, set(members["joined"])) == (200, others | {room.liar, bob.user_id})
+    await completed(one, room.id)
+    assert all(there == set(members["joined"]) for there in await states_since(one, room.id))
+    assert server.times_asked(STATE_IDS) == 0
+
+
+async def test_another_of_ours_is_let_in_by_the_others_meanwhile(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann"])
+    gate = Gate(room, {f"@ann:{server.name}"})
+    one = await make_federated()
+    bob, carol = await one.user("bob"), await one.user("carol")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    room.take(room.joins_handed_in()[0])
+    await gate.asked.wait()
+
+    await carol.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+
+    assert not gate.opened.is_set()
+    await carol.send(room.id, "hello")
+    gate.opened.set()
+    await completed(one, room.id)
+    present = {room.liar, f"@ann:{server.name}", bob.user_id, carol.user_id}
+    assert (await states_since(one, room.id))[-1] == present
+
+
+async def test_who_has_left_does_not_wait_for_the_members(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann"])
+    gate = Gate(room, {f"@ann:{server.name}"})
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    await gate.asked.wait()
+    waiting = asyncio.create_task(bob.get(path(room.id, "members")))
+    await bob.leave(room.id)
+
+    async with asyncio.timeout(10):
+        status, _ = await waiting
+
+    assert status == 200
+    gate.opened.set()
+    await completed(one, room.id)
+
+
+async def test_members_at_a_position_before_the_room_was_whole(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann"])
+    ann = f"@ann:{server.name}"
+    gate = Gate(room, {ann})
+    one = await make_federated()
+    bob = await one.user("bob")
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    at = (await bob.sync())["next_batch"]
+    gate.opened.set()
+    await completed(one, room.id)
+
+    _, members = await bob.get(f"{path(room.id, 'members')}?at={at}")
+
+    assert {event["state_key"] for event in members["chunk"]} == {ann, room.liar, bob.user_id}

@@ -129,8 +129,26 @@ async def test_what_is_missing_between_two_points_of_a_forked_graph(scene: Scene
     assert set(await missing(limit=2)) == {here[-1], there[-1]}
     assert set(await missing(min_depth=view.latest[0].depth + 2)) == {*here[1:], *there[1:]}
     assert set(await missing(earliest_events=[here[0], there[2], earliest])) == {*here[1:]}
-    assert await missing(latest_events=["$unknown"]) == []
+    assert set(await missing(latest_events=["$unknown", here[1]])) == {here[0]}
+    assert await missing(latest_events=[here[0]]) == []
     assert await missing(limit=0) == []
+
+
+async def test_who_asks_for_what_is_not_known_here_is_told_so(scene: Scene) -> None:
+    room = await scene.room()
+    await scene.eve_joins(room)
+    sent = await scene.alice.send(room, "hello")
+    asked = {"earliest_events": [], "latest_events": ["$unknown"], "limit": 20}
+    status, said = await scene.ask("POST", f"get_missing_events/{part(room)}", asked)
+    assert (status, said["errcode"]) == (404, "M_NOT_FOUND")
+    status, said = await scene.ask("GET", f"backfill/{part(room)}", query={"v": "$unknown", "limit": 5})
+    assert (status, said["errcode"]) == (404, "M_NOT_FOUND")
+    _, said = await scene.ask("POST", f"get_missing_events/{part(room)}", {**asked, "latest_events": []})
+    assert said == {"events": []}
+    reply = await scene.ask(
+        "GET", f"backfill/{part(room)}", query=[("v", "$unknown"), ("v", sent), ("limit", 1)]
+    )
+    assert (reply[0], len(reply[1]["pdus"])) == (200, 1)
 
 
 async def test_never_more_than_twenty_missing_events(scene: Scene) -> None:
@@ -188,12 +206,8 @@ async def test_events_of_other_rooms_are_not_there(scene: Scene) -> None:
     event_id = await scene.alice.send(other, "elsewhere")
     for method, path, body, query in questions(room, event_id):
         status, said = await scene.ask(method, path, body, query)
-        if "backfill" in path:
-            assert (status, said["pdus"]) == (200, [])
-        elif "missing" in path:
-            assert (status, said["events"]) == (200, [])
-        elif "timestamp" not in path:
-            assert status == 404, path
+        if "timestamp" not in path:
+            assert (status, said["errcode"]) == (404, "M_NOT_FOUND"), path
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,10 @@ async def test_a_client_jumps_to_before_its_server_came(make_federated: MakeFede
 
 
 ASKED = "/_matrix/federation/v1/timestamp_to_event"
-GAP = "INSERT INTO backward_extremities (room_id, event_id, child) VALUES ($1, '$missing', $2)"
+GAP = """
+    WITH child AS (UPDATE events SET gap = position - 1 WHERE event_id = $2)
+    INSERT INTO backward_extremities (room_id, event_id, child) VALUES ($1, '$missing', $2)
+"""
 
 
 @pytest.mark.parametrize(

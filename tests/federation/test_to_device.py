@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 from typing import Any
 
+from services.settings import DAY
 from tests.federation.peer import SENDING, MakePeer, crashed
 from tests.federation.test_catch_up import failed
 from tests.fixtures.client import Client
-from tests.fixtures.federation import MakeFederated
+from tests.fixtures.federation import MakeFederated, MakeLying
+from tests.fixtures.homeserver import Homeserver
 from tests.fixtures.time import FakeClock
 
 _txns = count()
@@ -144,3 +147,35 @@ async def test_messages_of_others_come_once_and_only_from_their_own_server(
     assert (await peer.server.transaction(one, [], [message(4, "d", mallory)]))[0] == 200
 
     assert await mail(alice, 3) == [{"n": 1}, {"n": 3}, {"n": 4}]
+
+
+async def test_what_another_server_repeats_after_days_counts_once(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    clock = FakeClock()
+    one, liar = await make_federated(clock=clock), await make_lying(clock=clock)
+    alice = await one.user("alice")
+    content = {
+        "sender": f"@eve:{liar.name}",
+        "type": "m.test",
+        "message_id": "the same",
+        "messages": {alice.user_id: {alice.device_id: {"n": 1}}},
+    }
+    edu = {"edu_type": "m.direct_to_device", "content": content}
+    for _ in range(3):
+        assert (await liar.transaction(one, [], [edu]))[0] == 200
+        clock.advance(2 * DAY)
+        await alice.ok("GET", "account/whoami")  # what is old enough is forgotten when somebody is there
+        await background_done(one)
+    assert await mail(alice, 1) == [{"n": 1}]
+    clock.advance(2 * DAY)
+    await alice.ok("GET", "account/whoami")
+    await background_done(one)
+    async with one.tenant.database.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM to_device_txns") == 0
+
+
+async def background_done(homeserver: Homeserver) -> None:
+    """Returns when what was begun in the background has ended."""
+    while tasks := list(homeserver.tenant.logins.tasks):
+        await asyncio.wait(tasks)

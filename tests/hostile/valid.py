@@ -123,6 +123,19 @@ def _signatures(world: World) -> Body:
     return {world.me.user_id: {world.me.device_id: device_keys(world.me)}}
 
 
+def _search_events(world: World) -> Body:
+    events = {
+        "search_term": "hello",
+        "keys": ["content.body"],
+        "filter": {"limit": 10, "rooms": [world.room], "contains_url": False, "senders": [world.me.user_id]},
+        "order_by": "recent",
+        "event_context": {"before_limit": 1, "after_limit": 1, "include_profile": True},
+        "include_state": True,
+        "groupings": {"group_by": [{"key": "room_id"}]},
+    }
+    return {"search_categories": {"room_events": events}}
+
+
 BODIES: dict[str, Callable[[World], Body]] = {
     "generateLoginToken": lambda w: {"auth": _auth(w)},
     "deactivateAccount": lambda w: {"erase": False, "auth": _auth(w)},
@@ -131,6 +144,8 @@ BODIES: dict[str, Callable[[World], Body]] = {
     "deleteDevices": lambda w: {"devices": ["PHONE"], "auth": _auth(w)},
     "updateDevice": lambda w: {"display_name": "Phone"},
     "deleteDevice": lambda w: {"auth": _auth(w)},
+    "pingAppservice": lambda w: {"transaction_id": "meow"},
+    "updateAppserviceRoomDirectoryVisibility": lambda w: {"visibility": "public"},
     "setRoomVisibilityOnDirectory": lambda w: {"visibility": "public"},
     "setRoomAlias": lambda w: {"room_id": w.room},
     "joinRoom": lambda w: {"reason": "why not"},
@@ -185,7 +200,7 @@ BODIES: dict[str, Callable[[World], Body]] = {
     "defineFilter": _filter,
     "requestOpenIdToken": lambda w: {},
     "setRoomTag": lambda w: {"order": 0.5},
-    "search": lambda w: {"search_categories": {"room_events": {"search_term": "hello"}}},
+    "search": _search_events,
     "searchUserDirectory": lambda w: {"search_term": "bob", "limit": 10},
     "reportEvent": lambda w: {"reason": "why not"},
     "reportRoom": lambda w: {"reason": "why not"},

@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 import orjson
 
+from tests.fixtures.appservice import AS_TOKEN
 from tests.fixtures.client import Answer, Client
 from tests.fixtures.homeserver import PASSWORD, Homeserver
 from tests.hostile.operations import Operation
+from web.endpoint import Auth
 
 NAME = "one.example"
 KEY_DATA = {
@@ -26,13 +28,14 @@ RULE = {"actions": ["notify"], "conditions": [{"kind": "event_match", "key": "ty
 
 @dataclass
 class Place:
-    """What all worlds share: bob, carol and dora, and bob's rooms."""
+    """What all worlds share: bob, carol and dora, bob's rooms, and the user of the application service, if there is one."""
 
     homeserver: Homeserver
     bob: Client
     carol: Client
     dora: Client
     admin: Client
+    bridge: Client
     joinable: str
     knockable: str
     closed: str
@@ -62,6 +65,8 @@ class World:
         if "data" not in what and request.body is not None:
             what["data"] = orjson.dumps(request.body)
         sender = self.place.admin if "/admin/" in operation.path else self.me
+        if operation.endpoint.auth is Auth.APPSERVICE:
+            sender = self.place.bridge
         return await sender.request(operation.method, request.target(operation.path), **what)
 
 
@@ -94,6 +99,7 @@ async def make_place(homeserver: Homeserver) -> Place:
         carol,
         dora,
         admin,
+        Client(homeserver.session, homeserver.url, access_token=AS_TOKEN),
         joinable=await bob.create_room(preset="public_chat"),
         knockable=await bob.create_room(initial_state=[rule]),
         closed=closed,
@@ -112,12 +118,14 @@ async def make_world(place: Place) -> World:
     client.access_token = said["access_token"]
     room = await client.create_room(preset="public_chat", room_alias_name=f"u{number}")
     await place.bob.join(room)
+    if place.homeserver.tenant.appservices.known:
+        await place.bridge.join(room)
     await client.ok("POST", f"rooms/{room}/ban", json={"user_id": place.carol.user_id})
     await client.join(place.joinable)
     await client.leave(place.joinable)
     await client.ok("PUT", "pushrules/global/override/mine", json=RULE)
-    await client.ok("PUT", f"user/{client.user_id}/account_data/m.custom", json={})
-    await client.ok("PUT", f"user/{client.user_id}/rooms/{room}/account_data/m.custom", json={})
+    await client.ok("PUT", f"user/{client.user_id}/account_data/m.custom", json={"a": 1})
+    await client.ok("PUT", f"user/{client.user_id}/rooms/{room}/account_data/m.custom", json={"a": 1})
     await client.ok("PUT", f"profile/{client.user_id}/displayname", json={"displayname": "Me"})
     backup = {"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": AUTH_DATA}
     version = (await client.ok("POST", "room_keys/version", json=backup))["version"]
@@ -172,6 +180,8 @@ def valid_path(world: World, operation: Operation) -> dict[str, str]:
         "fileName": "a.png",
         "receiptType": "m.read",
         "relType": "m.thread",
+        "appserviceId": "irc",
+        "networkId": "libera",
     }
     return {name: quote(values.get(name, "x"), safe="") for name in operation.parameters}
 

@@ -14,7 +14,7 @@ from tests.fixtures.live import live_server
 _JS = Path(__file__).parent / "js"
 
 
-@pytest.mark.parametrize("conversation", ["talk.mjs", "sliding.mjs"])
+@pytest.mark.parametrize("conversation", ["talk.mjs", "sliding.mjs", "oauth.mjs", "unstable.mjs"])
 async def test_two_people_talk(tmp_path: Path, conversation: str) -> None:
     node = shutil.which("node")
     if node is None or not (_JS / "node_modules").is_dir():

@@ -121,7 +121,7 @@ def test_the_api_shows_kinds_and_rules_in_the_order_in_which_they_are_asked() ->
         Kind.CONTENT, parse_rule(Kind.CONTENT, "word", {"pattern": "cake", "actions": ["notify"]})
     )
     shown = ruleset.as_json(UserID(ALICE))
-    assert list(shown) == ["override", "content", "room", "sender", "underride"]
+    assert list(shown) == ["override", "content", "postcontent", "room", "sender", "underride"]
     assert shown["room"] == [{"rule_id": "!a:b", "default": False, "enabled": True, "actions": ["notify"]}]
     assert shown["content"][0]["pattern"] == "cake"
     assert "conditions" not in shown["content"][0]

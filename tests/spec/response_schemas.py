@@ -160,7 +160,9 @@ def response_class() -> type[ClientResponse]:
     class CheckedResponse(ClientResponse):
         async def read(self) -> bytes:
             body = await super().read()
-            schemas.check(self.method, self.url.raw_path, self.status, self.content_type, body)
+            # A delayed event (MSC4140) has no event ID yet: that reply is not the specification's.
+            if self.status != 200 or "org.matrix.msc4140.delay" not in self.url.query:
+                schemas.check(self.method, self.url.raw_path, self.status, self.content_type, body)
             return body
 
     return CheckedResponse

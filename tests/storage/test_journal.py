@@ -77,6 +77,22 @@ async def test_what_waits_together_is_committed_together_and_in_order(process: P
     assert process.database.statements_run - before == 4  # claim, head, events, and the test's own
 
 
+async def test_positions_are_left_free_below_a_change_that_wants_it(process: Process) -> None:
+    changes = [said("!r", 0, "$a"), replace(said("!r", 1, "$b"), reserved=100), said("!r", 2, "$c")]
+    told: list[int] = []
+    changes = [replace(change, after=told.append) for change in changes]
+    sent = [process.journal.enqueue(*changes[:2]), process.journal.enqueue(changes[2])]
+    assert await asyncio.gather(*sent) == [[1, 102], [103]]
+    assert told == [1, 102, 103]
+    assert process.notes == [Note(1, 103, ("e!r",))]
+    assert process.feed.position == 103
+    async with process.database.read() as tx:
+        rows = await tx.fetch("SELECT position FROM events ORDER BY position")
+        assert [row["position"] for row in rows] == told
+        assert await tx.fetchval("SELECT position FROM rooms") == 103
+    assert await process.journal.append(data("@a:x", "m.t", b"{}")) == [104]
+
+
 async def test_a_change_built_on_an_old_head_is_stale_and_leaves_nothing(process: Process) -> None:
     await process.journal.append(said("!r", 0, "$first"))
     with pytest.raises(Stale):

@@ -74,7 +74,9 @@ async def start() -> AsyncIterator[Start]:
         ) -> Running:
             told: list[Served] = []
 
-            async def limit(tenant: str, requester: Any, address: str, rate: RateClass) -> None:
+            async def limit(
+                tenant: str, requester: Any, address: str, rate: RateClass, token: str | None = None
+            ) -> None:
                 running.limited.append((tenant, requester, address, rate))
                 if running.refuse_after is not None and len(running.limited) > running.refuse_after:
                     raise LimitExceeded(1500)

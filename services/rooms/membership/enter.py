@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import orjson
+from collections.abc import Collection, Sequence
 
 from protocol.build import EventDraft
 from protocol.entered_room import EnteredRoom, enter_room
 from protocol.errors import Rejected
 from protocol.events import MEMBER, Event
-from protocol.ids import RoomID, ServerName, server_of
-from protocol.json import JsonObject
+from protocol.ids import EventID, RoomID, ServerName, server_of
+from protocol.json import JsonObject, canonical_lenient
 from protocol.matrix_error import GuestAccessForbidden, Unknown
 from services.ports import Joined, RemoteFailed
 from services.requester import Requester
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.candidates import first_answer
+from services.rooms.membership.first_part import FirstPart, first_part
 from services.rooms.membership.from_template import SUPPORTED, event_from
 from services.rooms.membership.observations import EventsLeftOut
 from services.rooms.membership.profile import filled_in
@@ -25,9 +24,11 @@ from services.rooms.membership.whole import until_whole
 from services.rooms.receive.check import checked_pdus
 from services.rooms.receive.gaps import receive_with_what_it_needs
 from services.rooms.receive.place_room import Entered, Partial, place_room
+from services.rooms.serving.auth_chain import auth_chain_ids
 from services.tenant import Tenant
-from storage.events import Standing
+from storage.events import Standing, events_by_id
 from storage.servers.handshakes import residence
+from storage.servers.partial_rooms import join_of_partial
 
 
 async def enter(
@@ -66,10 +67,25 @@ async def join_elsewhere(
 
 async def _follow(tenant: Tenant, join: Event, server: ServerName) -> None:
     """Takes a join of ours, which is in the room on that server, into the room as it is here."""
-    await until_whole(tenant, join.room_id)
+    if not await _follows_on_what_is_new(tenant, join):
+        await until_whole(tenant, join.room_id)
     placed = await receive_with_what_it_needs(tenant, join, server)
     if placed is None or placed.standing > Standing.HISTORY:
         raise Unknown(f"{server} has let you in, but this server cannot follow yet: try again", status=502)
+
+
+async def _follows_on_what_is_new(tenant: Tenant, join: Event) -> bool:
+    """Does the join follow on nothing but what has come into the room since we are in it? Then its state is as much as we know
+    of the room, and becomes whole with it."""
+    async with tenant.database.read() as tx:
+        entered = await join_of_partial(tx, join.room_id)
+        found = await events_by_id(tx, [*join.prev_events, *([entered] if entered is not None else [])])
+    if entered is None or not found.keys() >= set(join.prev_events):
+        return False
+    return all(
+        found[prev].standing is Standing.TIMELINE and found[prev].position >= found[entered].position
+        for prev in join.prev_events
+    )
 
 
 async def _draft(tenant: Tenant, requester: Requester, content: JsonObject) -> EventDraft:
@@ -82,10 +98,16 @@ async def _enter_through(
     """The room's create event, once the room is here."""
     join, joined = await _handed_in(tenant, server, requester, room_id, draft)
     room = await _entered(tenant, server, join, joined)
-    partial = Partial(server, tuple(joined.servers_in_room)) if joined.members_omitted else None
-    state = tuple(room.state.values())
+    if joined.members_omitted:
+        first = FirstPart(tuple(room.state.values()), room.auth_chain, tuple(joined.servers_in_room))
+    else:
+        first = first_part(room, join)
+    partial = Partial(server, first.servers) if first.servers is not None else None
+    if partial is not None and not joined.members_omitted:
+        state = {key: event.event_id for key, event in room.state.items()}
+        tenant.partial_rooms.show(room_id, join.event_id, state)
     try:
-        await place_room(tenant, join.version, room.create, state, room.auth_chain, join, partial)
+        await place_room(tenant, join.version, room.create, first.state, first.others, join, partial)
     except Entered:  # another process was faster: our join is one more event of the room
         await _follow(tenant, join, server)
         return room.create
@@ -123,12 +145,15 @@ async def _signed_by_all(
 
 async def _entered(tenant: Tenant, server: ServerName, join: Event, joined: Joined) -> EnteredRoom:
     """The room as far as it was shown to us and is allowed. Raises RemoteFailed where that is not the room we asked for."""
-    in_state = {_bytes(pdu) for pdu in joined.state}
-    more = [pdu for pdu in joined.auth_chain if _bytes(pdu) not in in_state]
+    more = await tenant.compute.run(_not_in, joined.state, joined.auth_chain)
     state = await checked_pdus(tenant, join.version, joined.state)
     chain = await checked_pdus(tenant, join.version, more)
+    known: list[Event] = []
+    if joined.members_omitted:
+        known = await _known_before(tenant, join, {e.event_id for e in (*state.events, *chain.events)})
+    rests_on = [*chain.events, *known]
     try:
-        room = await tenant.compute.run(_enter_room, join, state.events, chain.events, joined.members_omitted)
+        room = await tenant.compute.run(_enter_room, join, state.events, rests_on, joined.members_omitted)
     except Rejected as error:
         raise RemoteFailed(server, None, None, f"not the room that we asked for: {error}") from None
     left_out = [*state.dropped, *chain.dropped, *room.refused]
@@ -137,11 +162,28 @@ async def _entered(tenant: Tenant, server: ServerName, join: Event, joined: Join
     return room
 
 
+async def _known_before(tenant: Tenant, join: Event, shown: Collection[EventID]) -> list[Event]:
+    """What our join rests on without having been shown, and is here: of one who comes back the leave is a member's event, and
+    may have been omitted."""
+    missing = [event_id for event_id in join.auth_events if event_id not in shown]
+    if not missing:
+        return []
+    async with tenant.database.read() as tx:
+        chain = await auth_chain_ids(tx, join.version, join.room_id, missing)
+        found = await events_by_id(tx, (chain | set(missing)) - set(shown))
+    return [stored.event for stored in found.values() if stored.standing is not Standing.REJECTED]
+
+
 def _enter_room(
     join: Event, state: Sequence[Event], auth_chain: Sequence[Event], is_partial: bool
 ) -> EnteredRoom:
     return enter_room(join.version, join.room_id, state, auth_chain, join, is_partial=is_partial)
 
 
+def _not_in(state: Sequence[JsonObject], auth_chain: Sequence[JsonObject]) -> list[JsonObject]:
+    in_state = {_bytes(pdu) for pdu in state}
+    return [pdu for pdu in auth_chain if _bytes(pdu) not in in_state]
+
+
 def _bytes(pdu: JsonObject) -> bytes:
-    return orjson.dumps(pdu, option=orjson.OPT_SORT_KEYS)
+    return canonical_lenient(pdu)

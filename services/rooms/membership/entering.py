@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from protocol.ids import RoomID
+
+PATIENCE = 5.0  # seconds
 
 
 class Entering:
@@ -24,3 +26,15 @@ class Entering:
             lock = self._locks[room_id] = asyncio.Lock()
         async with lock:
             yield
+
+    async def settled(self, room_ids: Iterable[str]) -> None:
+        """Returns when nobody here is entering any of these rooms, or that takes too long."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for room_id in room_ids:
+                    lock = self._locks.get(RoomID(room_id))
+                    if lock is not None and lock.locked():
+                        async with lock:
+                            pass
+        except TimeoutError:
+            pass

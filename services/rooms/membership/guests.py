@@ -18,6 +18,12 @@ async def send_state(
 ) -> str:
     """As `send_event`; where the state shuts guests out, those of ours leave the room before it returns."""
     event_id = await send_event(tenant, requester, room_id, draft, at=at)
+    await shut_out_guests(tenant, room_id, draft)
+    return event_id
+
+
+async def shut_out_guests(tenant: Tenant, room_id: RoomID, draft: EventDraft) -> None:
+    """The guests of ours leave the room, where the state that was set by the draft shuts them out."""
     if (
         draft.type == GUEST_ACCESS
         and draft.state_key == ""
@@ -31,4 +37,3 @@ async def send_state(
                 await send_event(tenant, Requester(guest, is_guest=True), room_id, leaving)
             except MatrixError:  # the guest was faster
                 continue
-    return event_id

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import orjson
-
 from protocol.build import EventDraft
 from protocol.ids import UserID, parse_user_id, server_of
+from protocol.invite_permissions import Verdict
 from protocol.matrix_error import Forbidden, InviteBlocked
 from services.guards import count_invite
+from services.likings import permissions_of
 from services.requester import Requester
 from services.tenant import Tenant
-from storage.account_data import GLOBAL, account_data_of
 
 
 async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) -> None:
@@ -22,14 +21,17 @@ async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) 
     await count_invite(tenant, requester)
     # «m.invite_permission_config: default_action block» does not hold for application services.
     if requester.appservice is None:
-        await check_wants_invites(tenant, guest)
+        await check_wants_invites(tenant, guest, requester.user_id)
 
 
-async def check_wants_invites(tenant: Tenant, guest: UserID) -> None:
-    """Raises InviteBlocked when the guest, if one of ours, wants no invites."""
+async def check_wants_invites(tenant: Tenant, guest: UserID, sender: UserID) -> None:
+    """Raises InviteBlocked when the guest, if one of ours, wants no invites by the sender.
+
+    What the guest only ignores enters the room as any other invite; /sync does not tell of it.
+    """
     async with tenant.database.read() as tx:
-        permissions = await account_data_of(tx, guest, GLOBAL, "m.invite_permission_config")
-    if permissions is not None and orjson.loads(permissions).get("default_action") == "block":
+        permissions = await permissions_of(tx, guest)
+    if permissions.verdict(sender) is Verdict.BLOCKED:
         raise InviteBlocked
 
 

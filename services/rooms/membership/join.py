@@ -8,14 +8,20 @@ from protocol.build import EventDraft
 from protocol.events import CREATE, JOIN_RULES, MEMBER, POWER_LEVELS
 from protocol.ids import RoomID, ServerName
 from protocol.json import JsonObject
-from protocol.matrix_error import Forbidden, UnableToAuthoriseJoin, UnableToGrantJoin
+from protocol.matrix_error import (
+    Forbidden,
+    MatrixError,
+    Translated,
+    UnableToAuthoriseJoin,
+    UnableToGrantJoin,
+)
 from services.accounts.standing import refuse_suspended
 from services.guards import check_members, check_rooms_of
 from services.requester import Requester
 from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.enter import enter, join_elsewhere
 from services.rooms.membership.restricted import AUTHORISED_VIA, authoriser, is_restricted
-from services.rooms.membership.whole import until_whole
+from services.rooms.membership.whole import in_part, until_whole
 from services.rooms.membership.whom_to_ask import whom_to_ask
 from services.rooms.send import send_event
 from services.tenant import Tenant
@@ -40,8 +46,25 @@ async def join(
     is_elsewhere = not here.is_resident and (bool(servers) or here.room_version is None)
     if is_elsewhere and await enter(tenant, requester, room_id, content, servers):
         return
+    if (
+        servers
+        and await in_part(tenant, room_id)
+        and await _let_in(tenant, requester, room_id, content, servers)
+    ):
+        return
     await until_whole(tenant, room_id)
     await _join_here(tenant, requester, room_id, content, servers)
+
+
+async def _let_in(
+    tenant: Tenant, requester: Requester, room_id: RoomID, content: JsonObject, servers: list[ServerName]
+) -> bool:
+    """Has another server let the requester in, where we do not know yet who is in the room, or banned from it?"""
+    try:
+        await join_elsewhere(tenant, requester, room_id, content, servers)
+    except (MatrixError, Translated):
+        return False  # it is seen when the room is whole
+    return True
 
 
 async def _join_here(

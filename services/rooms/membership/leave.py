@@ -10,6 +10,7 @@ from protocol.matrix_error import Forbidden, NotFound, Unknown
 from services.requester import Requester
 from services.rooms.membership.decline import decline, drop
 from services.rooms.send import send_event
+from services.server_notices import refuse_to_decline
 from services.tenant import Tenant
 from storage.membership import forget as forget_membership
 from storage.membership import membership_of
@@ -25,6 +26,7 @@ async def leave(tenant: Tenant, requester: Requester, room_id: RoomID, content: 
         raise NotFound("You are not in this room")
     if membership.membership == "leave":
         return
+    refuse_to_decline(tenant, membership)
     is_outside = membership.membership in ("invite", "knock")
     if is_outside and not here.is_resident:
         await decline(tenant, membership, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocol.ids import RoomID, ServerName
+from protocol.matrix_error import MatrixError
 from services.observations import Level
 from services.ports import RemoteFailed
 
@@ -28,7 +29,7 @@ class RoomNotCompleted:
     """The members of a room that we have joined could not be fetched; it is tried again."""
 
     room_id: RoomID
-    failed: RemoteFailed
+    failed: RemoteFailed | MatrixError
     level: Level = Level.WARNING
 
     def __str__(self) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
-
 from protocol.events import Event
 from protocol.ids import ServerName
-from protocol.json import JsonObject, canonical_lenient
+from protocol.json import JsonObject, canonical_lenient, encoded
 from services.rooms.event_rows import Place, placed_row
 from services.tenant import Tenant
 from storage import topics
@@ -33,7 +31,7 @@ async def put_outlier(
             return
         before = await membership_of(tx, event.room_id, user_id)
     goes_on = before is not None and before.membership == membership
-    shown = orjson.dumps(stripped) if stripped is not None else None
+    shown = encoded(stripped) if stripped is not None else None
     change = Change(
         rows=(
             placed_row(event, Place(Standing.OUTLIER), canonical_lenient(event.json)),

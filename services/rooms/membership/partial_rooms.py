@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from protocol.ids import RoomID
+from protocol.events import StateKey
+from protocol.ids import EventID, RoomID
 from storage import topics
 from storage.feed import Feed, Subscriber
 
@@ -17,6 +18,16 @@ class PartialRooms:
     def __init__(self) -> None:
         self.work = asyncio.Event()
         self._waiting: dict[str, list[asyncio.Event]] = {}
+        self._shown: dict[str, tuple[EventID, dict[StateKey, EventID]]] = {}
+
+    def show(self, room_id: RoomID, join: EventID, state: dict[StateKey, EventID]) -> None:
+        """The state before that join of ours is here in this process: nobody need be asked for it."""
+        self._shown[room_id] = (join, state)
+
+    def shown(self, room_id: RoomID, join: EventID) -> dict[StateKey, EventID] | None:
+        """What was shown of the room at that join, once; None where nothing was."""
+        of_join, state = self._shown.pop(room_id, (None, {}))
+        return state if of_join == join else None
 
     def listen(self, feed: Feed) -> None:
         """From now on those who wait are woken by the news of their rooms."""

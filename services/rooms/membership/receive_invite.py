@@ -12,6 +12,7 @@ from protocol.ids import EventID, RoomID, ServerName, UserID, parse_user_id, ser
 from protocol.matrix_error import Forbidden, InvalidParam, NotFound
 from protocol.room_versions import RoomVersion
 from protocol.signing import sign_event
+from services.appservices.queries import user_is_there
 from services.rooms.membership.invite_checks import check_wants_invites
 from services.rooms.membership.outlier import put_outlier
 from services.rooms.membership.resident import check_acl
@@ -36,6 +37,7 @@ async def receive_invite(
     origin of a user of ours, NotFound, InviteBlocked or Forbidden where we do not sign it.
     """
     invite, guest = _invite(tenant, origin, version, room_id, event_id, pdu)
+    await user_is_there(tenant, guest)
     async with tenant.database.read() as tx:
         here = await residence(tx, room_id)
         account = await get_account(tx, guest)
@@ -45,7 +47,7 @@ async def receive_invite(
     if account is not None and account.deactivated:
         raise Forbidden("This account has been deactivated")
     if account is None or account.appservice is None:
-        await check_wants_invites(tenant, guest)
+        await check_wants_invites(tenant, guest, invite.sender)
     if here.is_resident:
         await check_acl(tenant, room_id, origin)
     checked = await checked_pdus(tenant, version, [pdu])

@@ -72,7 +72,9 @@ async def _after_each_prev(tenant: Tenant, server: ServerName, join: Event) -> S
 async def _after(tenant: Tenant, server: ServerName, join: Event, event_id: EventID) -> State:
     state = await _told(tenant, server, join, event_id)
     stored = await _event(tenant, server, join, event_id)
-    is_allowed = stored.standing is not Standing.REJECTED and await _refusal(tenant, stored.event, state) is None
+    is_allowed = (
+        stored.standing is not Standing.REJECTED and await _refusal(tenant, stored.event, state) is None
+    )
     if stored.event.is_state and is_allowed:
         state[stored.event.key] = stored.event.event_id
     return state
@@ -108,7 +110,11 @@ async def _of_what_is_here(
         async with tenant.database.read() as tx:
             found = await told_events(tx, some)
         for one in found:
-            if one.room_id != join.room_id or one.key is None or state.get(one.key, one.event_id) != one.event_id:
+            if (
+                one.room_id != join.room_id
+                or one.key is None
+                or state.get(one.key, one.event_id) != one.event_id
+            ):
                 raise RemoteFailed(server, None, None, "it tells something that is no state of the room")
             if one.standing is not Standing.REJECTED:
                 state[one.key] = one.event_id

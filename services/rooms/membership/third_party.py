@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from protocol.auth.third_party import keys_that_signed
 from protocol.build import EventDraft
 from protocol.errors import InvalidId, ProtocolError
 from protocol.events import MEMBER, THIRD_PARTY_INVITE
 from protocol.ids import RoomID, ServerName, UserID, server_of
 from protocol.json import JsonObject
-from protocol.matrix_error import Forbidden, MatrixError
-from services.ports import RemoteFailed
+from protocol.matrix_error import Forbidden, MatrixError, Translated
 from services.rooms.append import append, commit, committed
 from services.rooms.compose import compose
 from services.rooms.membership.invite_checks import check_wants_invites
 from services.rooms.membership.invite_elsewhere import invite_elsewhere, is_for_elsewhere
+from services.rooms.membership.key_validity import check_key_is_valid
 from services.rooms.membership.resident import check_resident
+from services.rooms.policy import under_policy
 from services.tenant import Tenant
 from storage.journal import Stale
 from storage.servers.handshakes import residence
@@ -45,7 +47,7 @@ async def bind_invites(tenant: Tenant, invites: Sequence[BoundInvite]) -> None:
         try:
             if server_of(invite.guest) == tenant.name:
                 await _bind(tenant, invite)
-        except (MatrixError, ProtocolError, RemoteFailed):
+        except (MatrixError, ProtocolError, Translated):
             continue
 
 
@@ -71,7 +73,8 @@ async def exchange_invite(
 ) -> None:
     """Invites the guest, whose server asks for it, in the name of the user of ours who sent the third-party invite.
 
-    Raises NotFound for a room that we are not in, Forbidden where there is no such third-party invite.
+    Raises NotFound for a room that we are not in, Forbidden where there is no such third-party invite or its key has been
+    revoked, OutsideFailed where nobody says whether it has.
     """
     if server_of(guest) != origin:
         raise Forbidden("This is not a user of yours")
@@ -89,6 +92,8 @@ async def _invite(tenant: Tenant, room_id: RoomID, sender: UserID, guest: UserID
     key = (THIRD_PARTY_INVITE, str(signed.get("token")))
     async with tenant.heads.locked(room_id) as head:
         pledge = (await head.state_events(tenant.database, (key,))).get(key)
+    if pledge is not None:
+        await check_key_is_valid(tenant, keys_that_signed(signed, pledge.content))
     shown = pledge.content.get("display_name") if pledge is not None else None
     content = {
         "membership": "invite",
@@ -98,10 +103,15 @@ async def _invite(tenant: Tenant, room_id: RoomID, sender: UserID, guest: UserID
     if is_for_elsewhere(tenant, draft):
         await invite_elsewhere(tenant, sender, room_id, draft)
         return
-    await check_wants_invites(tenant, guest)
+    await check_wants_invites(tenant, guest, sender)
     for _ in range(ATTEMPTS):
         async with tenant.heads.locked(room_id) as head:
+            before = head.extremities
             event = await compose(tenant, head, sender, draft)
+        event = await under_policy(tenant, event)
+        async with tenant.heads.locked(room_id) as head:
+            if head.extremities != before:
+                continue  # the room has gone on meanwhile
             done = commit(tenant, [await append(tenant, head, event)], head)
         try:
             await committed(done)

@@ -88,8 +88,18 @@ def _id_of(pdu: object, version: RoomVersion) -> EventID | None:
     return found if isinstance(found, str) and fits(found) else None
 
 
-async def _keys(tenant: Tenant, events: Iterable[Event]) -> VerifyKeys:
+async def _keys(tenant: Tenant, events: Sequence[Event]) -> VerifyKeys:
     """The keys that the required signatures say they were made with; ours we know ourselves."""
+    are_few = len(events) <= _PORTION
+    wanted = _wanted(events) if are_few else await tenant.compute.run(_wanted, events)
+    ours = wanted.pop(tenant.name, None)
+    keys = dict(await tenant.remotes.verify_keys(wanted)) if wanted else {}
+    if ours is not None:
+        keys[tenant.name] = {key.name: key for key in (*tenant.old_keys, tenant.signing_key.verify_key)}
+    return keys
+
+
+def _wanted(events: Iterable[Event]) -> dict[ServerName, dict[str, int]]:
     wanted: dict[ServerName, dict[str, int]] = {}
     for event in events:
         for server in required_signers(event):
@@ -97,11 +107,7 @@ async def _keys(tenant: Tenant, events: Iterable[Event]) -> VerifyKeys:
                 until = event.origin_server_ts if event.version.enforce_key_validity else 0
                 names = wanted.setdefault(server, {})
                 names[name] = max(names.get(name, 0), until)
-    ours = wanted.pop(tenant.name, None)
-    keys = dict(await tenant.remotes.verify_keys(wanted)) if wanted else {}
-    if ours is not None:
-        keys[tenant.name] = {key.name: key for key in (*tenant.old_keys, tenant.signing_key.verify_key)}
-    return keys
+    return wanted
 
 
 def _signatures(event: Event, server: ServerName) -> Iterable[str]:

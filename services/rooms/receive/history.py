@@ -1,7 +1,7 @@
-"""History that another server gave us (/backfill): placed below all that we have of the room.
+"""History that another server gave us (/backfill): placed in the gap that it is missing in.
 
 An event of the past changes nothing of what is now; it is checked like any other, save against the state now, and gets the
-state after it, because that says who may see it.
+state after it, because that says who may see it. Where it belongs is for receive/spots.py to say.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from protocol.redaction import redact_event
 from protocol.room_versions import RoomVersion
 from services.ports import RemoteFailed
 from services.rooms.carried_redaction import carried_redaction, redaction_rows
-from services.rooms.event_rows import Place, placed_row, relation_rows
+from services.rooms.event_rows import Gap, Place, placed_row, relation_rows
 from services.rooms.head import Head
 from services.rooms.receive.branch import state_after, stored_before
 from services.rooms.receive.bridge import NoBridge, snapshot_of, told_state
@@ -27,17 +27,19 @@ from services.rooms.receive.fetch import fetch_auth_events, unknown
 from services.rooms.receive.lookup import has_place
 from services.rooms.receive.order import leading_back, oldest_first
 from services.rooms.receive.redactions import redaction_of
+from services.rooms.receive.spots import Spot, spots_in_gaps
 from services.rooms.receive_state import StateBefore, StateUnknown, state_before, state_ids_in
 from services.tenant import Tenant
+from storage import topics
 from storage.auth_chains import auth_chain_rows
 from storage.database import Tx
 from storage.events import Standing, StoredEvent, events_by_id
-from storage.journal import Change, Row
+from storage.journal import Change, Row, Stale
+from storage.search.follow import INDEX_HISTORY
 from storage.servers.inbound import (
     APPEND_BACKWARD_EXTREMITY,
     CLOSE_BACKWARD_EXTREMITIES,
     REDACTION_APPLIED,
-    history_positions,
     known_events,
 )
 
@@ -61,18 +63,21 @@ async def place_history(
     fresh = [e for e in wanted if e.event_id not in stored or not has_place(stored[e.event_id])]
     complete = await _with_auth_events(tenant, server, fresh)
     async with tenant.database.read() as tx:
-        positions = await history_positions(tx, len(complete)) if complete else []
+        spots = await spots_in_gaps(tx, room_id, wanted, complete)
     placed = asked = 0
-    for event, position in zip(oldest_first(complete), reversed(positions), strict=False):
+    for event in oldest_first(complete):
+        if event.event_id not in spots:
+            continue
         try:
             before, has_asked = await _state_before(tenant, server, event, asked < MAX_STATES)
+            asked += has_asked
+            await _place(tenant, event, before, spots[event.event_id])
         except (NoBridge, RemoteFailed, StateUnknown):
             asked += 1
             continue
-        asked += has_asked
-        await _place(tenant, event, before, position)
+        except Stale:  # another process is at it, and we were too slow
+            break
         placed += 1
-    tenant.tails.drop(room_id)
     return placed
 
 
@@ -105,7 +110,7 @@ async def _state_before(
     return StateBefore(snapshot), True
 
 
-async def _place(tenant: Tenant, event: Event, before: StateBefore, position: int) -> None:
+async def _place(tenant: Tenant, event: Event, before: StateBefore, spot: Spot) -> None:
     async with tenant.heads.locked(event.room_id) as head:
         create = await head.state_events(tenant.database, ((CREATE, ""),))
         async with tenant.database.read() as tx:
@@ -118,9 +123,9 @@ async def _place(tenant: Tenant, event: Event, before: StateBefore, position: in
             return
         reason = _rejection(event, found, state, create.get((CREATE, "")))
         change = await (
-            _shown(tenant, head, event, before, position, found, state)
+            _shown(tenant, head, event, before, spot, found, state)
             if reason is None
-            else _rejected(tenant, event, before, reason)
+            else _rejected(tenant, event, before, spot, found, reason)
         )
     await tenant.journal.append(change)
 
@@ -166,10 +171,18 @@ def _rejection(
     return None
 
 
-async def _rejected(tenant: Tenant, event: Event, before: StateBefore, reason: str) -> Change:
+async def _rejected(
+    tenant: Tenant,
+    event: Event,
+    before: StateBefore,
+    spot: Spot,
+    found: Mapping[EventID, StoredEvent],
+    reason: str,
+) -> Change:
     stored = await stored_before(tenant, event, before)
-    place = Place(Standing.REJECTED, stored.snapshot.snapshot, rejection=reason)
-    return _change(event, place, [*stored.rows, *_edges(event, {})])
+    gap = Gap(floor=spot.floor) if _missing_before(event, found) else None
+    place = Place(Standing.REJECTED, stored.snapshot.snapshot, rejection=reason, gap=gap)
+    return _change(event, place, [*stored.rows, *_edges(event, found)])
 
 
 async def _shown(
@@ -177,7 +190,7 @@ async def _shown(
     head: Head,
     event: Event,
     before: StateBefore,
-    position: int,
+    spot: Spot,
     found: Mapping[EventID, StoredEvent],
     state: Mapping[StateKey, Event],
 ) -> Change:
@@ -193,17 +206,20 @@ async def _shown(
     rows = [
         *stored.rows,
         *_edges(event, found),
-        *redaction_rows(event, carried),
-        *relation_rows(shown, False, position),
+        *redaction_rows(tenant, event, carried),
+        *relation_rows(shown, False, spot.position),
+        Row(INDEX_HISTORY, (shown.event_id,)),
     ]
     if redaction is not None:
         rows.append(Row(REDACTION_APPLIED, (redaction.event.event_id,)))
     place = Place(
         Standing.HELD_BACK if held_back else Standing.HISTORY,
         stored.snapshot.snapshot,
+        spot.tally,
         replaced=state.get(event.key) if event.is_state else None,
         redacted_by=redaction.event.event_id if redaction is not None else None,
-        position=position,
+        position=spot.position,
+        gap=Gap(floor=spot.floor) if _missing_before(event, found) else None,
     )
     return _change(shown, place, rows)
 
@@ -211,13 +227,21 @@ async def _shown(
 def _change(event: Event, place: Place, rows: Iterable[Row]) -> Change:
     encoded = canonical_lenient(event.json)
     return Change(
-        (placed_row(event, place, encoded), *auth_chain_rows((event,)), *rows), size=len(encoded) + 512
+        (placed_row(event, place, encoded), *auth_chain_rows((event,)), *rows),
+        wake=(topics.history(event.room_id),),
+        size=len(encoded) + 512,
     )
 
 
+def _missing_before(event: Event, found: Mapping[EventID, StoredEvent]) -> list[EventID]:
+    return [prev for prev in event.prev_events if prev not in found or not has_place(found[prev])]
+
+
 def _edges(event: Event, found: Mapping[EventID, StoredEvent]) -> list[Row]:
-    missing = [prev for prev in event.prev_events if prev not in found or not has_place(found[prev])]
     return [
         Row(CLOSE_BACKWARD_EXTREMITIES, (event.room_id, [event.event_id])),
-        *(Row(APPEND_BACKWARD_EXTREMITY, (event.room_id, prev, event.event_id)) for prev in missing),
+        *(
+            Row(APPEND_BACKWARD_EXTREMITY, (event.room_id, prev, event.event_id))
+            for prev in _missing_before(event, found)
+        ),
     ]

@@ -20,7 +20,7 @@ import orjson
 from protocol.errors import ProtocolError
 from protocol.events import Event
 from protocol.hashes import event_id
-from protocol.ids import ServerName
+from protocol.ids import RoomID, ServerName
 from protocol.json import canonical_lenient
 from protocol.matrix_error import MatrixError
 from protocol.room_versions import version_named
@@ -30,13 +30,14 @@ from services.rooms.head import UnknownRoom
 from services.rooms.membership.whole import until_whole
 from services.rooms.policy import received_under_policy
 from services.rooms.receive.gaps import receive_with_what_it_needs
-from services.rooms.receive.observations import EventRefused
+from services.rooms.receive.observations import EventRefused, TooManyWait
 from services.rooms.receive.place import Committing, Missing, begin_to_receive
 from services.rooms.receive_state import StateUnknown
 from services.tenant import Tenant
 from storage.journal import Stale
 from storage.servers.inbound import (
     InboundPdu,
+    drop_oldest,
     forget_pdus,
     forget_responses,
     keep_pdus,
@@ -45,7 +46,9 @@ from storage.servers.inbound import (
 
 QUICK = 1.0  # seconds that a sender waits for its events to be placed
 MAX_WAITING = 500  # events of a room in memory: more are kept in the database until there is room
-_AT_ONCE = 500  # events that are taken up again together
+MAX_KEPT = 5_000  # events of a room that wait in the database: of more the oldest are dropped
+MAX_KEPT_BYTES = 64 * 1024 * 1024
+_AT_ONCE = 100  # events of a room that are taken up again together
 _LOOK_EVERY = 10_000  # ms
 _LEFT_BEHIND = 120_000  # ms after which somebody else takes up what has not been done
 _REMEMBERED = 3 * 24 * 3_600_000  # ms: how long answers to transactions are kept
@@ -122,8 +125,15 @@ async def _keep(tenant: Tenant, origin: ServerName, events: Sequence[Event]) -> 
     pdus = [
         InboundPdu(event.room_id, event.event_id, origin, canonical_lenient(event.json)) for event in events
     ]
+    dropped: dict[RoomID, int] = {}
     async with tenant.database.transaction() as tx:
         await keep_pdus(tx, origin, tenant.clock.now(), pdus)
+        # What comes after them names what was before it: once that is placed, they are asked for as any other gap.
+        for room_id in sorted({event.room_id for event in events}):
+            dropped[room_id] = len(await drop_oldest(tx, room_id, MAX_KEPT, MAX_KEPT_BYTES))
+    for room_id, number in dropped.items():
+        if number:
+            tenant.observe(TooManyWait(room_id, number))
 
 
 def _finished(tenant: Tenant, event: Event, done: asyncio.Future[None]) -> None:

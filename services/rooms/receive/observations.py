@@ -21,3 +21,15 @@ class EventRefused:
 
     def __str__(self) -> str:
         return f"{self.room_id or 'a room'}: {self.event_id or 'an event'} from {self.origin} {self.how}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyWait:
+    """Events of a room come faster than they can be placed: the oldest that wait are dropped, and asked for later."""
+
+    room_id: RoomID
+    dropped: int
+    level: Level = Level.WARNING
+
+    def __str__(self) -> str:
+        return f"{self.room_id}: too many events wait to be placed; the oldest {self.dropped} do not any more"

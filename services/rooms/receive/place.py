@@ -14,12 +14,12 @@ from protocol.auth.needed import state_needed_for
 from protocol.auth.rules import check_auth, check_auth_events
 from protocol.errors import Rejected
 from protocol.events import CREATE, Event, StateKey
-from protocol.ids import ServerName
+from protocol.ids import EventID, ServerName
 from protocol.json import canonical_lenient
 from protocol.matrix_error import Unknown
 from protocol.redaction import redact_event
 from services.rooms.append import ATTEMPTS, Arrival, append, commit, committed
-from services.rooms.event_rows import Place, placed_row
+from services.rooms.event_rows import IN_THE_MIDDLE, Place, placed_row
 from services.rooms.head import Head
 from services.rooms.observations import tell_lost_state
 from services.rooms.receive.branch import Stored, branch_of, state_after, stored_before
@@ -190,7 +190,8 @@ async def _append(tenant: Tenant, head: Head, case: _Case) -> Committing:
     if redaction is not None:
         rows.append(Row(REDACTION_APPLIED, (redaction.event.event_id,)))
     redacted_by = redaction.event.event_id if redaction is not None else None
-    changes = [await append(tenant, head, event, arrival=Arrival(branch, redacted_by, tuple(rows)))]
+    gap = IN_THE_MIDDLE if _missing_before(case) else None
+    changes = [await append(tenant, head, event, arrival=Arrival(branch, redacted_by, tuple(rows), gap))]
     if redaction is not None and redaction.standing is Standing.HELD_BACK:
         changes.append(_shown_at_last(tenant, head, redaction))
     return commit(tenant, changes, head)
@@ -200,13 +201,17 @@ def _edges(case: _Case) -> list[Row]:
     """What the event changes of the gaps in the graph: it is none any more, and what it follows on may be one."""
     event = case.event
     rows = [
-        Row(APPEND_BACKWARD_EXTREMITY, (event.room_id, prev.event.event_id, event.event_id))
-        for prev in case.around.prev
-        if prev.standing is Standing.OUTLIER
+        Row(APPEND_BACKWARD_EXTREMITY, (event.room_id, event_id, event.event_id))
+        for event_id in _missing_before(case)
     ]
     if case.around.known is not None or not case.around.follows_on_head:
         rows.append(Row(CLOSE_BACKWARD_EXTREMITIES, (event.room_id, [event.event_id])))
     return rows
+
+
+def _missing_before(case: _Case) -> list[EventID]:
+    """What the event follows on and of which we know only the state there."""
+    return [prev.event.event_id for prev in case.around.prev if prev.standing is Standing.OUTLIER]
 
 
 def _shown_at_last(tenant: Tenant, head: Head, redaction: StoredEvent) -> Change:

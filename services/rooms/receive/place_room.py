@@ -11,8 +11,10 @@ from protocol.ids import ServerName
 from protocol.matrix_error import Unknown
 from protocol.room_versions import RoomVersion
 from services.rooms.append import ATTEMPTS, Arrival, Branch, append, commit, committed
+from services.rooms.event_rows import AT_THE_BEGINNING, IN_THE_MIDDLE
 from services.rooms.head import Head, UnknownRoom
-from services.rooms.receive.outliers import in_auth_order, write_outliers
+from services.rooms.receive.lookup import has_place
+from services.rooms.receive.outliers import Judged, in_auth_order, write_outliers
 from services.rooms.state_step import StateChanges, ids_of, stored_state
 from services.tenant import Tenant
 from storage import topics
@@ -52,7 +54,7 @@ async def place_room(
     the state. Raises Entered where another process has entered the room meanwhile.
     """
     everything = {event.event_id: event for event in (create, *auth_chain, *state)}
-    await write_outliers(tenant, [(event, None) for event in in_auth_order(everything.values())])
+    await write_outliers(tenant, await tenant.compute.run(_allowed_in_order, list(everything.values())))
     after = {event.key: event for event in state} | {join.key: join}
     replaced = next((event for event in state if event.key == join.key), None)
     for _ in range(ATTEMPTS):
@@ -63,6 +65,10 @@ async def place_room(
             continue
         return
     raise Unknown("The room is too busy: try again", status=503)
+
+
+def _allowed_in_order(events: Sequence[Event]) -> Judged:
+    return [(event, None) for event in in_auth_order(events)]
 
 
 async def _place(
@@ -109,7 +115,10 @@ async def _enter(
     # One layer, on nothing: what is missing of it is filled in later (membership/complete.py).
     snapshot, rows = await stored_state(tenant, EMPTY, join.room_id, ids_of(after))
     branch = Branch(snapshot, replaced, snapshot, changes, (join.event_id,))
-    change = await append(tenant, head, join, arrival=Arrival(branch, rows=(*rows, *more)))
+    gap = None
+    if any(row.statement is APPEND_BACKWARD_EXTREMITY for row in more):
+        gap = AT_THE_BEGINNING if is_new else IN_THE_MIDDLE
+    change = await append(tenant, head, join, arrival=Arrival(branch, rows=(*rows, *more), gap=gap))
     # Also when its members are still to come, we know its servers.
     change = replace(change, wake=(*change.wake, topics.room_servers(join.room_id)))
     if is_new:
@@ -133,11 +142,11 @@ async def _changes(tenant: Tenant, head: Head, after: Mapping[StateKey, Event]) 
 
 
 async def _missing_before(tenant: Tenant, join: Event) -> list[Row]:
-    """The events before our join, which we lack: the room's history begins there."""
+    """The events before our join, which we lack: what we have of the room begins there, or goes on."""
     async with tenant.database.read() as tx:
         found = await events_by_id(tx, join.prev_events)
     return [
         Row(APPEND_BACKWARD_EXTREMITY, (join.room_id, event_id, join.event_id))
         for event_id in join.prev_events
-        if event_id not in found or found[event_id].snapshot is None
+        if event_id not in found or not has_place(found[event_id])
     ]

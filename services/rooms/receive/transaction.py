@@ -43,6 +43,8 @@ async def receive_pdus(tenant: Tenant, origin: ServerName, pdus: Sequence[object
     for pdu in pdus:
         if isinstance(pdu, dict) and isinstance(pdu.get("room_id"), str) and "\0" not in pdu["room_id"]:
             named.setdefault(pdu["room_id"], []).append(pdu)
+    # What others say of a room that we are just entering: in a moment it is here.
+    await tenant.entering.settled(named)
     async with tenant.database.read() as tx:
         rooms = await open_rooms(tx, named.keys())
     outcomes: Outcomes = {}

@@ -14,7 +14,8 @@ from services.rooms.serving.graph import Walk, ancestors
 from services.rooms.serving.timestamp import nearest
 from services.rooms.serving.visibility import hidden_from_server, shown_to_server
 from services.tenant import Tenant
-from storage.events import Standing, event_by_id
+from storage.database import Tx
+from storage.events import Standing, event_by_id, events_by_id
 from storage.servers.serving import served_room
 
 MAX_BACKFILL = 100
@@ -55,26 +56,43 @@ async def event_for_server(tenant: Tenant, server: ServerName, event_id: EventID
 async def backfill_for_server(
     tenant: Tenant, server: ServerName, room_id: RoomID, event_ids: Sequence[EventID], limit: int
 ) -> list[JsonObject]:
-    """The events and those before them, the deepest first; raises Forbidden where the server may not ask."""
+    """The events and those before them, the deepest first; raises Forbidden where the server may not ask, NotFound where we
+    have none of the events.
+    """
     async with tenant.database.snapshot() as tx:
         await room_for_server(tx, room_id, server)
         walk = Walk(min(limit, MAX_BACKFILL))
         found = await ancestors(tx, room_id, event_ids[:MAX_STARTS], walk)
+        if not found:
+            await _check_has_any(tx, room_id, event_ids[:MAX_STARTS])
         return await shown_to_server(tx, room_id, server, True, found)
 
 
 async def missing_for_server(
     tenant: Tenant, server: ServerName, room_id: RoomID, gap: Gap
 ) -> list[JsonObject]:
-    """The events before the latest and not before the earliest, the oldest first; raises Forbidden likewise."""
+    """The events before the latest and not before the earliest, the oldest first; raises Forbidden and NotFound likewise."""
     async with tenant.database.snapshot() as tx:
         await room_for_server(tx, room_id, server)
         walk = Walk(
             min(gap.limit, MAX_MISSING), frozenset(gap.earliest), gap.min_depth, including_starts=False
         )
         found = await ancestors(tx, room_id, gap.latest[:MAX_STARTS], walk)
+        if not found:
+            await _check_has_any(tx, room_id, gap.latest[:MAX_STARTS])
         shown = await shown_to_server(tx, room_id, server, True, found)
     return shown[::-1]
+
+
+async def _check_has_any(tx: Tx, room_id: RoomID, event_ids: Sequence[EventID]) -> None:
+    """Raises NotFound where none of the events has a place in the room here: an empty answer would say that there is
+    nothing before them, and the server would ask nobody else.
+    """
+    known = await events_by_id(tx, event_ids)
+    if event_ids and not any(
+        e.event.room_id == room_id and e.standing is not Standing.OUTLIER for e in known.values()
+    ):
+        raise NotFound("None of these events is known here")
 
 
 async def event_at_time_for_server(

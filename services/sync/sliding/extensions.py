@@ -15,7 +15,8 @@ from orjson import Fragment
 from services.sync.look import Look
 from services.sync.sliding.connections import Sent, State
 from services.sync.sliding.matching import Matched
-from services.sync.sliding.request import Scope, SlidingRequest, ToDevice
+from services.sync.sliding.request import THREAD_SUBSCRIPTIONS, Scope, SlidingRequest, ToDevice
+from services.sync.sliding.subscriptions import subscriptions
 from services.sync.streams import account_data, device_lists, key_counts, receipts, typing
 from storage.account_data import GLOBAL
 from storage.inbox import delete_delivered, inbox
@@ -74,6 +75,12 @@ async def extended(look: Look, around: Around) -> Extended:
         _tell_rooms(answer, "receipts", await _receipts(look, around, asked.receipts))
     if asked.typing is not None:
         _tell_rooms(answer, "typing", _typing(look, around, asked.typing))
+    if asked.thread_subscriptions is not None:
+        is_new = around.is_new(THREAD_SUBSCRIPTIONS)
+        said = await subscriptions(look, asked.thread_subscriptions, is_new=is_new)
+        if said:
+            answer.json[THREAD_SUBSCRIPTIONS] = said
+            answer.is_news = True
     return answer
 
 

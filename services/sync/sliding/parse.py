@@ -9,6 +9,7 @@ from protocol.events import MEMBER
 from protocol.matrix_error import BadJson, InvalidParam
 from services.sync.sliding.request import (
     MAX_TIMELINE,
+    THREAD_SUBSCRIPTIONS,
     Element,
     Extensions,
     ListFilter,
@@ -28,6 +29,7 @@ MAX_ELEMENTS = 500
 MAX_RANGES = 100
 MAX_NAME = 255
 TO_DEVICE_LIMIT = 100
+SUBSCRIPTIONS_LIMIT = 100
 _DIGITS = 18
 
 
@@ -202,14 +204,23 @@ def _extensions(json: Mapping[str, Any]) -> Extensions:
         found = asked(name)
         return None if found is None else Scope(_names(found, "lists"), _names(found, "rooms"))
 
-    to_device = asked("to_device")
+    to_device, subscriptions = asked("to_device"), asked(THREAD_SUBSCRIPTIONS)
     return Extensions(
         to_device=None if to_device is None else _to_device(to_device),
         e2ee=asked("e2ee") is not None,
         account_data=scope("account_data"),
         receipts=scope("receipts"),
         typing=scope("typing"),
+        thread_subscriptions=None if subscriptions is None else _subscriptions(subscriptions),
     )
+
+
+def _subscriptions(json: Mapping[str, Any]) -> int:
+    """How many are to be told at most."""
+    limit = _member(json, "limit", int, SUBSCRIPTIONS_LIMIT)
+    if limit < 1:
+        raise InvalidParam(f"{THREAD_SUBSCRIPTIONS}.limit must be greater than zero")
+    return min(limit, SUBSCRIPTIONS_LIMIT)
 
 
 def _names(json: Mapping[str, Any], name: str) -> frozenset[str] | None:

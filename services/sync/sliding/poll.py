@@ -18,7 +18,7 @@ from protocol.filters import NO_FILTER
 from services.presence import seen
 from services.requester import Requester
 from services.sync.device_memory import DeviceMemory
-from services.sync.ignored import ignored_by
+from services.sync.likings import likings_of
 from services.sync.listener import Noted
 from services.sync.look import Connection as Lazily
 from services.sync.look import Look, connection
@@ -154,7 +154,7 @@ class _Poll:
             lazily = await stack.enter_async_context(connection(self._tenant.database, tx))
             upto = Token(at if noted is None else told, ephemeral)
             look = await self._new_look(state, lazily, upto, frozenset(joined_now), noted)
-            await self._rooms.refresh(tx, listener, generation, told, at, look.ignored)
+            await self._rooms.refresh(tx, listener, generation, told, at, look.likings)
             of_rooms = replace(look, upto=Token(at, ephemeral), noted=None)
             return await self._found(look, of_rooms, state, tx)
 
@@ -172,7 +172,7 @@ class _Poll:
             now=self._tenant.clock.now(),
             listener=self._listener,
             memory=DeviceMemory(),
-            ignored=await ignored_by(self._listener, lazily),
+            likings=await likings_of(self._listener, lazily),
             noted=noted,
             full_state=False,
             state_after=False,
@@ -241,7 +241,7 @@ class _Poll:
             old = [room_id for room_id, telling in tellings.items() if telling.entry.read_at < at]
             if not old:
                 break
-            await rooms.reread(tx, old, at, look.ignored)
+            await rooms.reread(tx, old, at, look.likings)
             found = await self._matched(tx, state)
             tellings = due(state, found, rooms)
         # An entry that another request has read from a later snapshot is told of by the next look.

@@ -11,6 +11,7 @@ Range = tuple[int, int]
 Element = tuple[str | None, str | None]  # type and state key; None: any
 
 MAX_TIMELINE = 100
+THREAD_SUBSCRIPTIONS = "io.element.msc4308.thread_subscriptions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,18 @@ class Extensions:
     account_data: Scope | None = None
     receipts: Scope | None = None
     typing: Scope | None = None
+    thread_subscriptions: int | None = None  # how many at most
 
     @property
     def enabled(self) -> frozenset[str]:
         """Those whose news depend on what was told before, by their names."""
         scoped = {"account_data": self.account_data, "receipts": self.receipts, "typing": self.typing}
         names = {name for name, scope in scoped.items() if scope is not None}
-        return frozenset(names | {"e2ee"} if self.e2ee else names)
+        if self.e2ee:
+            names.add("e2ee")
+        if self.thread_subscriptions is not None:
+            names.add(THREAD_SUBSCRIPTIONS)
+        return frozenset(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from services.likings import Likings
 from services.rooms.visibility import joined_until
 from services.sync.listener import Listener
 from services.sync.sliding.request import ListFilter
@@ -74,7 +75,7 @@ class RoomList:
         self._filtered: dict[ListFilter, tuple[Entry, ...]] = {}
         self._listener: Listener | None = None
         self._generation = -1
-        self._ignored: frozenset[str] = frozenset()
+        self._likings = Likings()
 
     def follows(self, listener: Listener) -> bool:
         """Has the listener noted all that happened since the list was read?"""
@@ -93,7 +94,7 @@ class RoomList:
         return bool(noted.events) or noted.account_data
 
     async def refresh(
-        self, tx: Tx, listener: Listener, generation: int, told: int, at: int, ignored: frozenset[str]
+        self, tx: Tx, listener: Listener, generation: int, told: int, at: int, likings: Likings
     ) -> None:
         """Reads what may have changed, in a snapshot at position `at`. `generation` is the listener's from before the
         snapshot was taken, `told` the feed's position then.
@@ -102,23 +103,23 @@ class RoomList:
             noted = listener.noted_since(self.known)
             if noted.account_data:
                 await self._read_own_data(tx)
-            if ignored != self._ignored:
-                await self._read(tx, None, at, ignored)
+            if likings != self._likings:
+                await self._read(tx, None, at, likings)
             elif noted.events:
-                await self._read(tx, noted.events, at, ignored)
-            self._ignored = ignored
+                await self._read(tx, noted.events, at, likings)
+            self._likings = likings
             self.known = max(self.known, told)
             return
         await self._read_own_data(tx)
-        await self._read(tx, None, at, ignored)
+        await self._read(tx, None, at, likings)
         self._listener, self._generation, self.known = listener, generation, at
-        self._ignored = ignored
+        self._likings = likings
 
-    async def reread(self, tx: Tx, room_ids: Collection[str], at: int, ignored: frozenset[str]) -> None:
+    async def reread(self, tx: Tx, room_ids: Collection[str], at: int, likings: Likings) -> None:
         """Reads these rooms as they are in the snapshot."""
         old = [room_id for room_id in room_ids if self.entries[room_id].read_at < at]
         if old:
-            await self._read(tx, old, at, ignored)
+            await self._read(tx, old, at, likings)
 
     async def _read_own_data(self, tx: Tx) -> None:
         direct: set[str] = set()
@@ -134,7 +135,7 @@ class RoomList:
             self.direct, self.tags = frozenset(direct), tags
             self._changed()
 
-    async def _read(self, tx: Tx, room_ids: Collection[str] | None, at: int, ignored: frozenset[str]) -> None:
+    async def _read(self, tx: Tx, room_ids: Collection[str] | None, at: int, likings: Likings) -> None:
         rows = await sliding.room_entries(tx, self.user_id, room_ids)
         moved = [row["room_id"] for row in rows if self._has_moved(row)]
         facts = await _facts_of(tx, moved)
@@ -145,7 +146,7 @@ class RoomList:
                 known = facts.get(room_id, Facts())
             else:
                 known = self.entries[room_id].facts
-            read.append(await self._entry(tx, row, known, at, ignored))
+            read.append(await self._entry(tx, row, known, at, likings))
         spaces = self._children.keys() & set(moved)
         children = await _children_of(tx, spaces)
         if room_ids is None:
@@ -166,14 +167,12 @@ class RoomList:
             before is None or before.position != _position(row) or before.row["event_id"] != row["event_id"]
         )
 
-    async def _entry(
-        self, tx: Tx, row: asyncpg.Record, facts: Facts, at: int, ignored: frozenset[str]
-    ) -> Entry:
+    async def _entry(self, tx: Tx, row: asyncpg.Record, facts: Facts, at: int, likings: Likings) -> Entry:
         membership = row["membership"]
         until, is_listed = OLDEST, not row["forgotten"]
         if membership in PENDING:
             facts = _stripped_facts(row["stripped"])
-            is_listed = membership == "knock" or row["sender"] not in ignored
+            is_listed = membership == "knock" or not likings.hides_invite_of(row["sender"])
         elif membership != "join":
             was_removed = membership == "ban" or row["sender"] != self.user_id
             if was_removed and is_listed:

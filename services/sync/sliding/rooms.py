@@ -258,7 +258,9 @@ async def _shown(
         room_id, sent = room.window.room_id, room.telling.sent
         before = {} if room.is_initial or sent is None else dict(sent.shown)
         fields[room_id] = now = before | states[room_id].fields
-        stamps = [event.position for event in timelines[room_id].events if event.type in BUMPING]
+        stamps = [
+            event.position for event in timelines[room_id].events if event.live and event.type in BUMPING
+        ]
         if room.is_initial or timelines[room_id].limited:
             unstamped.append((room_id, room.window.upto))
         elif stamps and stamps[-1] > before.get("bump_stamp", 0):
@@ -304,6 +306,10 @@ def _json(look: Look, room: _Room, line: Timeline, shown: Json, accepted: bool) 
     json["limited"] = line.limited
     first = line.events[0].position - 1 if line.events else room.window.upto
     json["prev_batch"] = str(Token(first))
-    live = 0 if look.since is None else sum(event.position > look.since.position for event in line.events)
+    live = (
+        0
+        if look.since is None
+        else sum(event.live and event.position > look.since.position for event in line.events)
+    )
     json["num_live"] = live
     return json

@@ -58,7 +58,7 @@ async def _stored(look: Look) -> Rooms:
         elif row["position"] <= look.after and not _is_told_again(look, row):
             continue
         elif row["membership"] == "invite":
-            if row["sender"] not in look.ignored:
+            if not look.likings.hides_invite_of(row["sender"]):
                 rooms.invites.append(row)
         elif row["membership"] == "knock":
             rooms.knocks.append(row)

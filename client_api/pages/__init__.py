@@ -1,0 +1,1 @@
+"""Pages of our own: signing in, letting applications in, looking after an account."""

@@ -1,0 +1,1 @@
+"""Events that users have their server send later (MSC4140)."""

@@ -1,0 +1,1 @@
+"""Third-party identifiers (3PIDs): addresses of users outside of Matrix."""

@@ -1,0 +1,1 @@
+"""Application services, as they and their users notice them."""

@@ -1,0 +1,1 @@
+"""Fuzzing of all that other servers can ask us or answer us."""

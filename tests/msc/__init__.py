@@ -1,0 +1,1 @@
+"""What is served beside the specification: one file for each proposal (MSC)."""
