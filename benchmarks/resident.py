@@ -27,7 +27,7 @@ def _filled(server: LyingServer, members: int) -> LyingRoom:
         content = {
             "membership": "join",
             "displayname": f"Member {number}",
-            "avatar_url": f"mxc://example.org/{number:024}",
+            "avatar_url": f"mxc://example.org/picture{number}",
         }
         event = room.draft(MEMBER, content, user_id, user_id)
         room.events[event.event_id] = room.state[event.key] = room.latest = event

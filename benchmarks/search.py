@@ -142,7 +142,7 @@ async def _indexed(server: Server, user: Connection, room: str) -> tuple[float, 
         followed = await connection.fetchval("SELECT position FROM followers WHERE name = 'search'")
         if (followed or 0) >= newest:
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
     seconds = time.perf_counter() - began
     await connection.execute("VACUUM ANALYZE search_documents")
     await connection.close()

@@ -51,8 +51,10 @@ async def bind_3pid(call: ClientCall) -> Json:
 
 
 async def _bound(call: ClientCall, fields: Fields) -> Json:
-    server = identity_server(call.tenant, fields.text("id_server"), fields.text("id_access_token"))
-    await bind(call.tenant, call.requester, server, fields.text("sid"), fields.text("client_secret"))
+    name, access_token = fields.text("id_server"), fields.text("id_access_token")
+    credentials = (fields.text("sid"), fields.text("client_secret"))
+    server = identity_server(call.tenant, name, access_token)
+    await bind(call.tenant, call.requester, server, *credentials)
     return {}
 
 

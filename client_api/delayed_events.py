@@ -11,7 +11,7 @@ from client_api.delay import scheduled
 from protocol.build import EventDraft
 from protocol.matrix_error import InvalidParam
 from services.delayed import manage
-from storage.delayed_events import DelayedEvent
+from services.delayed.manage import DelayedEvent
 from web.endpoint import EPHEMERAL, GENERAL, MESSAGES, Auth, endpoint
 from web.reply import Json
 

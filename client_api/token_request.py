@@ -7,7 +7,8 @@ from web.reply import Json
 
 
 async def mail_token(call: AnonymousCall, purpose: Purpose) -> Json:
-    """The ID of the session; the mail is on its way. What the body says of an identity server is ignored."""
+    """The ID of the session; the mail is on its way."""
+    _ignored(call)
     asked = TokenRequest(
         call.text("email"),
         call.text("client_secret"),
@@ -22,5 +23,13 @@ def refuse_phone(call: AnonymousCall) -> Json:
     for name in ("country", "phone_number"):
         call.text(name)
     call.integer("send_attempt")
+    call.text("next_link", None)
+    _ignored(call)
     check_secret(call.text("client_secret"))
     raise ThreepidMediumNotSupported("This server works with no phone numbers")
+
+
+def _ignored(call: AnonymousCall) -> None:
+    """«This parameter is ignored when the homeserver handles 3PID verification»: but for its kind."""
+    for name in ("id_server", "id_access_token"):
+        call.text(name, None)

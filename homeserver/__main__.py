@@ -104,6 +104,18 @@ def _parser() -> argparse.ArgumentParser:
         "--tenant", metavar="NAME", help="which server, where the configuration names several"
     )
 
+    searches = below.add_parser("search", help="the search", description="What can be found by searching.")
+    rebuilding = searches.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser(
+        "rebuild",
+        help="make its index anew",
+        description="Makes the index of the search anew from the events. The server may run meanwhile; not everything is"
+        " found until it is done.",
+    )
+    _common(rebuilding, commands.search_rebuild)
+    rebuilding.add_argument(
+        "--tenant", metavar="NAME", help="which server, where the configuration names several"
+    )
+
     migrated = below.add_parser(
         "migrate",
         help="bring the database up to date",

@@ -17,6 +17,8 @@ from homeserver.run import database_beside_server, planned, platform
 from homeserver.tenants import plans
 from protocol.matrix_error import MatrixError
 from services.accounts.create import create_account
+from services.search.index import Step
+from services.search.rebuild import rebuild
 from services.tenant import SystemClock, SystemRandom
 
 
@@ -42,6 +44,20 @@ async def key_rotate(config: Config, options: argparse.Namespace) -> None:
     """Makes a new signing key; the one before is kept as an old one."""
     key = rotate(planned(config, options.tenant).key_file, SystemRandom(), SystemClock().now())
     print(f"{key.name} is the key from the next start on.")
+
+
+async def search_rebuild(config: Config, options: argparse.Namespace) -> None:
+    """Makes the index of the search anew, and says how far it is."""
+
+    def tell(step: Step) -> None:
+        done = 100 * step.position // max(step.newest, 1)
+        print(f"\r{done} % of the events{', history is left' if step.more else ''}   ", end="", flush=True)
+
+    async with AsyncExitStack() as stack:
+        where = await stack.enter_async_context(database_beside_server(config))
+        offered = await stack.enter_async_context(platform(config, where, Metrics()))
+        await rebuild(await stack.enter_async_context(opened(planned(config, options.tenant), offered)), tell)
+    print("\nEverything can be found again.")
 
 
 async def migrate(config: Config) -> None:

@@ -209,7 +209,9 @@ class RoomsConfig:
 
     default_version: str = setting(ROOM_VERSION, "The version of rooms whose maker names none.", "12")
     keep_redacted: int = setting(
-        DURATION, "How long those who may redact others' messages can read what these said; 0s: not at all.", 7 * DAY
+        DURATION,
+        "How long those who may redact others' messages can read what these said; 0s: not at all.",
+        7 * DAY,
     )
 
 

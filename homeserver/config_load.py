@@ -10,6 +10,7 @@ from typing import Any
 from homeserver.config import Config
 from homeserver.config_schema import read
 from homeserver.config_source import ConfigError, Item, Problem, Source, source_of
+from services.settings import EmailAtRegistration
 
 
 def load(file: Path | None, environment: Mapping[str, str], said: Mapping[str, Item] | None = None) -> Config:
@@ -58,6 +59,10 @@ def _checks(config: Config, source: Source) -> list[Problem]:
     problems += _unreadable(
         config.federation.ca_file, _place(source, "federation", "ca_file"), "federation.ca_file"
     )
+    problems += _unreadable(config.mail.ca_file, _place(source, "mail", "ca_file"), "mail.ca_file")
+    if config.registration.email is not EmailAtRegistration.NONE and config.mail.host is None:
+        where = _place(source, "registration", "email")
+        problems.append(Problem(where, "registration.email needs mail.host"))
     for number, file in enumerate(config.appservices):
         problems += _unreadable(file, _place(source, "appservices", number), f"appservices[{number + 1}]")
     for number, tenant in enumerate(config.tenants):

@@ -147,7 +147,7 @@ class WellKnownConfig:
     )
 
 
-def mail_of(config: MailConfig, server_name: str) -> Mail:
+def mail_of(config: MailConfig) -> Mail:
     """What services read of it."""
     return Mail(
         config.host,
@@ -156,8 +156,8 @@ def mail_of(config: MailConfig, server_name: str) -> Mail:
         config.ca_file,
         config.user,
         config.password,
-        config.sender or f"noreply@{server_name.partition(':')[0]}",
-        config.service or server_name,
+        config.sender or "",
+        config.service or "",
         frozenset(config.sends),
     )
 

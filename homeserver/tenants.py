@@ -126,7 +126,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
         presence_enabled=config.presence.enabled,
         appservice_files=(*config.appservices, *tenant.appservices),
         server_notices=_server_notices(config.server_notices, name),
-        mail=mail_of(tenant.mail or config.mail, name),
+        mail=mail_of(tenant.mail or config.mail),
         threepids=threepids_of(config.threepids),
         well_known=well_known_of(tenant.well_known or config.well_known),
         oauth=OAuth(config.oauth.enabled),

@@ -25,13 +25,16 @@ class OutsideFailed(Translated):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request; `signed_for` names the server that sees our signature (X-Matrix), as identity servers want it."""
+    """A request; `signed_for` names the server that sees our signature (X-Matrix), as identity servers want it, and
+    `signed_name` the member of what is signed that names it.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
     signed_for: ServerName | None = None
+    signed_name: str = "destination"
 
 
 @dataclass(frozen=True, slots=True)

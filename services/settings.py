@@ -218,7 +218,7 @@ class Mail:
     ca_file: Path | None = None
     user: str | None = None
     password: str | None = None
-    sender: str = ""
+    sender: str = ""  # noreply at the server name when empty
     service: str = ""  # what the server is called in mails; its name when empty
     sends: frozenset[MailKind] = frozenset(MailKind)
 

@@ -158,7 +158,7 @@ async def aliases_of_rooms(tx: Tx, rooms: Collection[str]) -> list[tuple[str, st
 
 
 _RECEIPTS = sql("""
-    SELECT r.room_id, r.user_id, r.receipt_type, r.thread_id, r.event_id, r.ts
+    SELECT r.room_id, r.user_id, r.receipt_type, r.thread_id, r.event_id, r.ts, r.position
     FROM unnest($1::text[]) AS w (room_id)
     JOIN receipts AS r ON r.room_id = w.room_id AND r.position > $2 AND r.position <= $3
     WHERE r.receipt_type IN ('m.read', 'm.read.private')

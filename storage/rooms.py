@@ -107,7 +107,9 @@ async def current_state_of_types(
 
 
 def _columns(keys: Collection[StateKey]) -> tuple[list[str], list[str]]:
-    return [event_type for event_type, _ in keys], [state_key for _, state_key in keys]
+    # Others may make us look for what PostgreSQL cannot even be asked for, and what therefore is not there.
+    there = [key for key in keys if "\0" not in key[0] and "\0" not in key[1]]
+    return [event_type for event_type, _ in there], [state_key for _, state_key in there]
 
 
 def _state(room_id: str, found: Any, version: RoomVersion) -> dict[StateKey, Event]:

@@ -150,7 +150,9 @@ async def state_ids_of_keys(
 ) -> dict[int, dict[StateKey, EventID]]:
     """For each of the snapshots, what it has under these keys; in one query, however many."""
     states: dict[int, dict[StateKey, EventID]] = {number: {} for number in numbers}
-    types, state_keys = [event_type for event_type, _ in keys], [state_key for _, state_key in keys]
+    # What has a NUL in it PostgreSQL cannot be asked for; nor is it there.
+    there = [key for key in keys if "\0" not in key[0] and "\0" not in key[1]]
+    types, state_keys = [event_type for event_type, _ in there], [state_key for _, state_key in there]
     for row in await tx.fetch(_OF_KEYS, list(numbers), types, state_keys):
         if row["event_id"] is not None:
             states[row["snapshot"]][row["type"], row["state_key"]] = row["event_id"]

@@ -7,9 +7,11 @@ from client_api.pages.render import see_other
 from client_api.pages.visit import MAX_FORM, Visit, checked_onward, shown, sign_in, visit
 from protocol.matrix_error import MatrixError
 from services.accounts.login import by_password
+from services.accounts.uia_stages import user_named
 from services.oauth.browsers import forget
 from services.oauth.urls import ROOT
 from services.settings import RegistrationMode
+from services.tenant import Tenant
 from web.endpoint import GENERAL, LOGIN, Auth, endpoint
 from web.reply import Reply
 
@@ -36,7 +38,8 @@ async def submit_login(call: AnonymousCall) -> Reply:
     form = seen.form()
     name, onward = form.get("name", "").strip(), checked_onward(form.get("next"))
     try:
-        user_id = await by_password(call.tenant, name, form.get("password", ""))
+        meant = await _meant(call.tenant, name)
+        user_id = await by_password(call.tenant, meant, form.get("password", ""))
     except MatrixError as error:
         return _page(seen, onward, name, error)
     return await sign_in(seen, user_id, onward)
@@ -50,6 +53,14 @@ async def submit_logout(call: AnonymousCall) -> Reply:
     onward = checked_onward(seen.form().get("next"))
     await forget(call.tenant, seen.secret)
     return see_other(f"login?next={quote(onward, safe='')}")
+
+
+async def _meant(tenant: Tenant, name: str) -> str:
+    """The user's name; an address is looked up, and nobody's is no name."""
+    if name.startswith("@") or "@" not in name:
+        return name
+    identifier = {"type": "m.id.thirdparty", "medium": "email", "address": name}
+    return await user_named(tenant, {"identifier": identifier})
 
 
 def _page(

@@ -53,9 +53,11 @@ class OutsideRequests:
     def _signature(self, asked: Asked, path: str) -> dict[str, str]:
         if asked.signed_for is None:
             return {}
-        question = Question(asked.method, path, asked.body)
+        question, origin = Question(asked.method, path, asked.body), self._settings.server_name
         return {
-            "Authorization": authorization(self._key, self._settings.server_name, asked.signed_for, question)
+            "Authorization": authorization(
+                self._key, origin, asked.signed_for, question, signed_name=asked.signed_name
+            )
         }
 
     def _connections(self) -> Connections:

@@ -17,7 +17,7 @@ from protocol.json import JsonObject, parse_exact
 
 Parse = Callable[[bytes], Any]
 
-PIECE: Final = 128 * 1024  # bytes that are parsed at once
+PIECE: Final = 32 * 1024  # bytes that are parsed at once
 LONGEST: Final = (
     512 * 1024
 )  # of one value: an event has at most 64 KiB, perhaps more with all its letters escaped

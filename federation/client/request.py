@@ -102,16 +102,28 @@ class Requests:
             raise RemoteFailed(server, None, None, f"cannot be reached: {error}") from None
 
 
-def authorization(key: SigningKey, origin: str, destination: str, question: Question) -> str:
-    """The X-Matrix header of a request."""
-    signed = signed_object(question.method, question.path, origin, destination, question.body)
+def authorization(
+    key: SigningKey, origin: str, destination: str, question: Question, *, signed_name: str = "destination"
+) -> str:
+    """The X-Matrix header of a request; `signed_name` is the member that names the destination in what is signed."""
+    signed = signed_object(
+        question.method, question.path, origin, destination, question.body, signed_name=signed_name
+    )
     signature = key.sign(signed)
     return f'X-Matrix origin="{origin}",destination="{destination}",key="{key.name}",sig="{signature}"'
 
 
-def signed_object(method: str, uri: str, origin: str, destination: str, body: bytes | None) -> bytes:
+def signed_object(
+    method: str,
+    uri: str,
+    origin: str,
+    destination: str,
+    body: bytes | None,
+    *,
+    signed_name: str = "destination",
+) -> bytes:
     """What is signed of a request, as Canonical JSON; `body` is Canonical JSON, None where there is none."""
-    said: JsonObject = {"method": method, "uri": uri, "origin": origin, "destination": destination}
+    said: JsonObject = {"method": method, "uri": uri, "origin": origin, signed_name: destination}
     if body is not None:
         said["content"] = orjson.Fragment(body)
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)

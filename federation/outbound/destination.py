@@ -12,6 +12,7 @@ import orjson
 
 from protocol.ids import ServerName
 from protocol.json import JsonObject
+from services.servers.destinations import Claimed
 from services.servers.edus import Receipt, receipt_edus
 from services.servers.outgoing import MAX_EDUS, Item
 
@@ -101,6 +102,16 @@ class Destination:
         self.losable.clear()
         self.is_held = self.is_noted = self.is_forced = False
         self.is_incomplete = True
+
+    def hold(self, claimed: Claimed, has_all_at: int, seen: int) -> None:
+        """It is ours to deliver to. It lacks nothing at or below `has_all_at`; `seen` is where the follower is."""
+        self.pause, self.failing_since = claimed.retry_after, claimed.failing_since
+        self.is_held, self.is_forced = True, False
+        self.position = max(claimed.position, has_all_at)
+        if claimed.was_anothers or self.is_incomplete:
+            self.restart(seen)
+        elif self.position < self.complete_from:
+            self.has_mail, self.catching_up = True, None
 
     def restart(self, position: int) -> None:
         """Forgets the items: what is at or below this position is to be read from the database, mail too."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from federation.outbound.sender import News, Sender
+from federation.outbound.news import News
+from federation.outbound.sender import Sender
 from protocol.errors import InvalidId
 from protocol.ids import ServerName, UserID, server_of
 from services import presence

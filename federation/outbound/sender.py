@@ -15,21 +15,21 @@ What a server refuses again and again, while it takes other things, must not hol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Hashable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from federation.outbound.backoff import next_pause
+from federation.outbound.claiming import claimed_together
 from federation.outbound.delivered import Delivered
 from federation.outbound.destination import MAX_PDUS, Destination, Doing, Transaction, transaction
+from federation.outbound.news import News
 from federation.outbound.observations import DestinationBack, DestinationFails, EventsRefused
 from federation.outbound.parts import ENOUGH_REFUSALS, deliver_in_parts, is_refusal
+from federation.outbound.workers import Workers
 from protocol.ids import EventID, ServerName
-from protocol.json import JsonObject
 from services.observations import BackgroundFailure
 from services.ports import RemoteFailed
 from services.servers import destinations as book
-from services.servers.edus import Receipt
 from services.servers.outgoing import (
     MAX_EDUS,
     Item,
@@ -44,6 +44,7 @@ from services.tenant import Tenant
 
 AT_ONCE = 100
 FAILING_AT_ONCE = 50  # servers that do not answer must not keep the others waiting
+CLAIMED_AT_ONCE = 200  # in one statement
 STARTED_AT_ONCE, START_EVERY = 50, 20  # ms: when a process begins
 LONG_OUTAGE = 60 * 60_000  # ms, after which only the last event of each room is sent
 LARGE_BACKLOG = 500  # events, likewise
@@ -55,17 +56,6 @@ OVERDUE = 120_000  # ms
 HEARD_EVERY, MAX_HEARD = 60_000, 10_000
 
 
-@dataclass(slots=True)
-class News:
-    """What a step of the follower has found; with it everything up to `position` is told."""
-
-    position: int
-    items: list[tuple[Item, list[ServerName]]] = field(default_factory=list)
-    losable: list[tuple[Hashable, JsonObject | Receipt, list[ServerName]]] = field(default_factory=list)
-    mail: list[ServerName] = field(default_factory=list)
-    heard: list[ServerName] = field(default_factory=list)
-
-
 class Sender:
     """One process' part in delivering."""
 
@@ -75,8 +65,9 @@ class Sender:
         self._process = tenant.random.token(16)
         self._destinations: dict[ServerName, Destination] = {}
         self._base = self._seen = position
-        self._gate = asyncio.Semaphore(AT_ONCE)
-        self._gate_of_failing = asyncio.Semaphore(FAILING_AT_ONCE)
+        self._workers = Workers(AT_ONCE, self._deliver)
+        self._workers_of_failing = Workers(FAILING_AT_ONCE, self._deliver)
+        self._has_all: set[ServerName] = set()  # at or below the base
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: Timer[ServerName] = Timer("destinations", tenant.clock, self._due)
         self._delivered = Delivered(tenant, self._process)
@@ -110,6 +101,7 @@ class Sender:
     async def start_anew(self, position: int) -> None:
         """Forgets what was noted, for something may have been missed: looks up who lacks what is at or below a position."""
         self._base = self._seen = position
+        self._has_all = set()
         for destination in self._destinations.values():
             destination.restart(position)
             self._wake(destination)
@@ -119,7 +111,7 @@ class Sender:
                 destination.pause = pause
                 destination.give_up(Doing.PAUSING, at)
                 self._timer.add(at, server)
-        behind = await book.maybe_behind(self._tenant, self._process)
+        behind, self._has_all = await book.maybe_behind(self._tenant, self._process)
         for number, server in enumerate(behind):
             destination = self._destination(server)
             if destination.doing is Doing.NOTHING and number < STARTED_AT_ONCE:
@@ -141,6 +133,8 @@ class Sender:
     async def stop(self) -> None:
         """Breaks off what is under way: it will be delivered again, and do no harm twice."""
         await self._timer.stop()
+        await self._workers.stop()
+        await self._workers_of_failing.stop()
         tasks = [*self._tasks, *([self._housekeeping] if self._housekeeping is not None else [])]
         for task in tasks:
             task.cancel()
@@ -176,43 +170,46 @@ class Sender:
             destination.doing = Doing.NOTHING
         if destination.doing is Doing.NOTHING:
             destination.doing = Doing.DELIVERING
-            self._begin(self._deliver(destination), f"delivering to {destination.server}")
+            (self._workers_of_failing if destination.pause else self._workers).put([destination])
 
     def _begin(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, destination: Destination) -> None:
-        gate = self._gate_of_failing if destination.pause else self._gate
+    async def _deliver(self, destination: Destination, workers: Workers) -> None:
         try:
-            async with gate:
-                if destination.is_held or await self._claimed(destination):
-                    await self._deliver_all(destination)
+            if destination.is_held or await self._claimed(destination, workers):
+                await self._deliver_all(destination)
         except Exception as error:  # noqa: BLE001 - the others go on, and this one later
+            self._failed_here([destination], error)
+
+    def _failed_here(self, destinations: Iterable[Destination], error: Exception) -> None:
+        for destination in destinations:
             self._tenant.observe(BackgroundFailure(f"delivering to {destination.server}", error))
             pause = next_pause(destination.pause, self._tenant.random)
             self._give_up(destination, Doing.PAUSING, self._tenant.clock.now() + pause)
 
-    async def _claimed(self, destination: Destination) -> bool:
-        """Is it ours to deliver, and now?"""
-        server, now = destination.server, self._tenant.clock.now()
-        claimed = await book.claim(self._tenant, server, self._process, destination.complete_from)
-        if claimed is None:
-            self._give_up(destination, Doing.ELSEWHERE, now + ELSEWHERE_FOR)
-            return False
-        destination.pause, destination.failing_since = claimed.retry_after, claimed.failing_since
-        if claimed.retry_at > now and not destination.is_forced:
-            await book.release(self._tenant, self._process, {server: claimed.position})
-            self._give_up(destination, Doing.PAUSING, claimed.retry_at)
-            return False
-        destination.is_held, destination.is_forced = True, False
-        destination.position = claimed.position
-        if claimed.was_anothers or destination.is_incomplete:
-            destination.restart(self._seen)
-        elif claimed.position < destination.complete_from:
-            destination.has_mail, destination.catching_up = True, None
-        return True
+    async def _claimed(self, destination: Destination, workers: Workers) -> bool:
+        """Is it ours to deliver, and now? Others that wait for their turn are claimed in the same statement."""
+        others = workers.take_unheld(CLAIMED_AT_ONCE - 1)
+        together = {one.server: one for one in (destination, *others)}
+        try:
+            claims = await claimed_together(self._tenant, self._process, together)
+        except Exception as error:
+            self._failed_here(others, error)
+            raise
+        now = self._tenant.clock.now()
+        for server, one in together.items():
+            if (claim := claims.ours.get(server)) is not None:
+                one.hold(claim, self._base if server in self._has_all else -1, self._seen)
+            elif (claim := claims.early.get(server)) is not None:
+                one.pause, one.failing_since = claim.retry_after, claim.failing_since
+                self._give_up(one, Doing.PAUSING, claim.retry_at)
+            else:
+                self._give_up(one, Doing.ELSEWHERE, now + ELSEWHERE_FOR)
+        workers.put(one for one in others if one.is_held)
+        return destination.is_held
 
     async def _deliver_all(self, destination: Destination) -> None:
         while (next_one := destination.resend or await self._next(destination)) is not None:
@@ -297,8 +294,7 @@ class Sender:
         if destination.failing_since is None:
             destination.failing_since = now
             self._tenant.observe(DestinationFails(destination.server, error.message))
-        await self._delivered.written()
-        await book.set_failed(self._tenant, destination.server, self._process, now, pause)
+        await self._delivered.failed(destination.server, now, pause)
         destination.pause = pause
         if pause > KEPT_FOR:
             destination.resend = None

@@ -24,7 +24,12 @@ FETCHES_AT_ONCE: Final = 100
 Wanted = dict[ServerName, dict[str, int]]
 
 
-@endpoint("GET", "/_matrix/key/v2/server", auth=Auth.NONE, also=["/_matrix/key/v2/server/{keyId}"])
+@endpoint(
+    "GET",
+    "/_matrix/key/v2/server",
+    auth=Auth.NONE,
+    also=["/_matrix/key/v2/server/", "/_matrix/key/v2/server/{keyId}"],
+)
 async def get_server_key(call: AnonymousCall) -> Json:
     """Our keys; the older form names one, and gets all too. The members are sorted, as they were when they were signed."""
     return _sorted(_own(call.tenant))

@@ -22,6 +22,7 @@ from protocol.search.words import MAX_WORD, Kind, folded, kind_of, pairs, runs
 MAX_TERM: Final = 1_000
 MAX_LEXEMES: Final = 32
 SHORTEST_PART: Final = 3
+_PRICE_OF_PART: Final = 8  # lexemes: it stands for many words
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class _Parser:
         is_negated, self._is_negated = is_negated or self._is_negated, False
         if node is None:
             return
-        self._left -= len(node.lexemes) if isinstance(node, Phrase) else 1
+        self._left -= len(node.lexemes) if isinstance(node, Phrase) else _PRICE_OF_PART
         if self._left >= 0:
             (self._unwanted if is_negated else self._wanted).append(node)
 

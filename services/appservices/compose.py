@@ -53,11 +53,14 @@ async def compose(
     secret = await encrypted(tenant, appservice, news, after, upto)
     rest = News(
         events_after=found.upto if found.upto < upto else None,
-        mail={user_id for user_id, _, _ in secret.mail} if secret.more else set(),
+        mail=news.mail if secret.more else set(),
+        all_mail=secret.more and (news.is_everything or news.all_mail),
+        receipts=news.receipts if passing.receipts_after is not None else set(),
+        receipts_after=passing.receipts_after,
     )
-    if not (found.events or passing or secret.is_something):
+    if not (found.events or passing.events or secret.is_something):
         return Composed(found.upto, None, (), rest)
-    return Composed(found.upto, _body(appservice, found.events, passing, secret), secret.mail, rest)
+    return Composed(found.upto, _body(appservice, found.events, passing.events, secret), secret.mail, rest)
 
 
 def _body(appservice: Appservice, events: list[Fragment], passing: list[Event], secret: Encrypted) -> bytes:

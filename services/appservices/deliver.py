@@ -158,10 +158,7 @@ class Deliverer:
         if not news.is_everything:
             after = max(after, upto if news.events_after is None else news.events_after)
         found = await compose(self._tenant, self._appservice, self._interest, news, (after, upto))
-        rest = self._pending.news
-        rest.mail |= found.rest.mail
-        if found.rest.events_after is not None:
-            rest.events_after = found.rest.events_after
+        self._pending.put_back(found.rest)
         if found.body is None:
             held.position = found.upto
             return None
@@ -174,6 +171,7 @@ class Deliverer:
 
     async def _put(self, held: _Held, flight: Flight) -> str | None:
         """None when it has arrived, else why not."""
+        self._hurry.clear()  # a sign of life from now on ends the pause, should this fail
         path = f"/transactions/{quote(f'{held.series}-{flight.number}', safe='')}"
         question = Question("PUT", path, legacy=path, body=flight.body, seconds=SECONDS)
         try:
@@ -197,7 +195,6 @@ class Deliverer:
             self._tenant.observe(AppserviceFails(self._appservice.id, reason))
         pause = min(FIRST_PAUSE << min(self._failures, 20), LONGEST_PAUSE)
         self._failures += 1
-        self._hurry.clear()
         waits = [
             asyncio.ensure_future(self._hurry.wait()),
             asyncio.ensure_future(self._tenant.clock.sleep(pause)),

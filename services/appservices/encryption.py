@@ -52,8 +52,8 @@ async def encrypted(tenant: Tenant, appservice: Appservice, news: News, after: i
     counts: ByDevice = {}
     unused: ByDevice = {}
     async with tenant.database.read() as tx:
-        if everybody or news.mail:
-            users = None if everybody else news.mail
+        if everybody or news.all_mail or news.mail:
+            users = None if everybody or news.all_mail else news.mail
             mail = await mail_for(tx, appservice.id, upto, MAX_MAIL, users)
         if everybody or news.lists_after is not None:
             since = after if everybody or news.lists_after is None else news.lists_after

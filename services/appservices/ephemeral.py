@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from protocol.ids import UserID
@@ -21,25 +22,34 @@ MAX_RECEIPTS = 500
 Event = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """The events, and the position behind which there are more receipts, if there are."""
+
+    events: list[Event]
+    receipts_after: int | None = None
+
+
 async def ephemeral(
     tenant: Tenant, appservice: Appservice, interest: Interest, news: News, upto: int
-) -> list[Event]:
+) -> Passing:
     """The events, typing and receipts with the ID of their room: «the same format as the client-server API»."""
     if not appservice.wants_ephemeral:
-        return []
-    events = await _receipts(tenant, appservice, interest, news, upto)
+        return Passing([])
+    read = await _receipts(tenant, appservice, interest, news, upto)
+    events = read.events
     events += await _typing(tenant, interest, news.typing, upto)
     if news.presence:
         events += await _presence(tenant, appservice, interest, news.presence, upto)
-    return events
+    return Passing(events, read.receipts_after)
 
 
 async def _receipts(
     tenant: Tenant, appservice: Appservice, interest: Interest, news: News, upto: int
-) -> list[Event]:
+) -> Passing:
     rooms = await _of_interest(interest, news.receipts, upto)
     if not rooms or news.receipts_after is None:
-        return []
+        return Passing([])
     async with tenant.database.read() as tx:
         rows = await receipts_between(tx, rooms, news.receipts_after, upto, MAX_RECEIPTS)
     by_room: dict[str, list[Any]] = {}
@@ -47,7 +57,10 @@ async def _receipts(
         # «Private read receipts MUST only be sent for users matching one of the application service's namespaces.»
         if row["receipt_type"] != READ_PRIVATE or appservice.cares_for_user(row["user_id"]):
             by_room.setdefault(row["room_id"], []).append(row)
-    return [event | {"room_id": room_id} for room_id, found in by_room.items() for event in events_of(found)]
+    events = [
+        event | {"room_id": room_id} for room_id, found in by_room.items() for event in events_of(found)
+    ]
+    return Passing(events, rows[-1]["position"] if len(rows) == MAX_RECEIPTS else None)
 
 
 async def _typing(tenant: Tenant, interest: Interest, rooms: Collection[str], upto: int) -> list[Event]:

@@ -24,6 +24,8 @@ class News:
     receipts_after: int | None = None
     mail: set[str] = field(default_factory=set)
     """Users who got messages to their devices."""
+    all_mail: bool = False
+    """So may all others have."""
     users: set[str] = field(default_factory=set)
     """The application service's users of whom there is news: perhaps they have fewer keys."""
     receipts: set[str] = field(default_factory=set)
@@ -35,7 +37,7 @@ class News:
         """Is there anything to look at?"""
         places = (self.events_after, self.lists_after, self.receipts_after)
         sets = (self.mail, self.users, self.typing, self.presence)
-        return self.is_everything or any(place is not None for place in places) or any(sets)
+        return self.is_everything or self.all_mail or any(place is not None for place in places) or any(sets)
 
 
 class Pending:
@@ -52,6 +54,17 @@ class Pending:
         """What there is, which is not there any more then."""
         news, self.news = self.news, News()
         return news
+
+    def put_back(self, rest: News) -> None:
+        """What was left of what was taken is still to be looked at."""
+        news = self.news
+        news.mail |= rest.mail
+        news.all_mail |= rest.all_mail
+        news.receipts |= rest.receipts
+        if rest.events_after is not None:
+            news.events_after = _first(news.events_after, rest.events_after)
+        if rest.receipts_after is not None:
+            news.receipts_after = _first(news.receipts_after, rest.receipts_after)
 
     def told(self, position: int, told: Sequence[str]) -> bool:
         """A commit. Is there something to look at now?"""

@@ -15,7 +15,7 @@ from storage.delayed_events import DelayedEvent, forget_finalised, next_due, tak
 
 AT_ONCE = 50
 RETRY = 5_000  # ms
-LOOK_AGAIN = 15_000  # ms: another process may have been given one, and died
+LOOK_AGAIN, LOOK_FOR_SOME = 15_000, 60_000  # ms: another process may have been given one, and died
 KEPT = 7 * DAY
 """How long it is known what became of an event."""
 
@@ -60,7 +60,7 @@ async def _round(tenant: Tenant) -> int:
         rooms = [list(events) for _, events in groupby(due, key=lambda event: event.room_id)]
         await asyncio.gather(*(_in_order(tenant, events) for events in rooms))
         return 0
-    return now + LOOK_AGAIN if following is None else min(following, now + LOOK_AGAIN)
+    return now + LOOK_FOR_SOME if following is None else min(following, now + LOOK_AGAIN)
 
 
 async def _in_order(tenant: Tenant, events: list[DelayedEvent]) -> None:

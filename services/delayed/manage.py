@@ -7,7 +7,7 @@ from services.delayed.fire import LEASE, OVERTAKEN, fire
 from services.requester import Requester
 from services.tenant import Tenant
 from storage import delayed_events as stored
-from storage.delayed_events import DelayedEvent
+from storage.delayed_events import DelayedEvent as DelayedEvent
 
 UNKNOWN = "There is no such delayed event"
 

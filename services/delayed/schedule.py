@@ -6,7 +6,7 @@ import orjson
 
 from protocol.build import EventDraft
 from protocol.ids import RoomID
-from protocol.matrix_error import Forbidden, LimitExceeded, MatrixError, UserSuspended
+from protocol.matrix_error import Forbidden, LimitExceeded, MatrixError, TooLarge, UserSuspended
 from services.requester import Requester
 from services.rooms.send import origin_of
 from services.tenant import Tenant
@@ -15,11 +15,14 @@ from storage.delayed_events import DelayedEvent, delayed_of_txn, first_due, inse
 ID_LENGTH = 32
 """Letters and digits; who knows the ID may send, restart and cancel the event."""
 
+MAX_EVENT = 65_536  # bytes, of which an event needs some for itself: what is larger can never be sent
+
 
 async def schedule(
     tenant: Tenant, requester: Requester, room_id: RoomID, draft: EventDraft, delay: int, txn_id: str | None
 ) -> str:
-    """The ID of the delayed event; the same again for the same transaction ID. Raises Forbidden, LimitExceeded or UserSuspended.
+    """The ID of the delayed event; the same again for the same transaction ID. Raises Forbidden, LimitExceeded, UserSuspended or
+    TooLarge.
 
     Whether the user may send it is asked when it is sent.
     """
@@ -66,7 +69,9 @@ def _check_delay(delay: int, most: int) -> None:
 def _event(
     tenant: Tenant, requester: Requester, room_id: RoomID, draft: EventDraft, delay: int, txn_id: str | None
 ) -> DelayedEvent:
-    now = tenant.clock.now()
+    now, content = tenant.clock.now(), orjson.dumps(draft.content)
+    if len(content) > MAX_EVENT:
+        raise TooLarge
     return DelayedEvent(
         delay_id=tenant.random.token(ID_LENGTH),
         user_id=requester.user_id,
@@ -74,7 +79,7 @@ def _event(
         room_id=room_id,
         type=draft.type,
         state_key=draft.state_key,
-        content=orjson.dumps(draft.content),
+        content=content,
         due=now + delay,
         since=now,
         delay=delay,

@@ -45,6 +45,11 @@ def may_send(tenant: Tenant, kind: MailKind) -> bool:
     return mail.host is not None and kind in mail.sends
 
 
+def sender_of(tenant: Tenant) -> str:
+    """Whom mails are from."""
+    return tenant.settings.mail.sender or f"noreply@{tenant.name.partition(':')[0]}"
+
+
 async def enqueue_mail(tenant: Tenant, letter: Letter, *, lifetime: int = DAY, tx: Tx | None = None) -> None:
     """From now on the letter is on its way, for so long (ms) as it is worth sending. Ask `may_send` before.
 
@@ -62,7 +67,7 @@ async def enqueue_mail(tenant: Tenant, letter: Letter, *, lifetime: int = DAY, t
 
 def _message(tenant: Tenant, letter: Letter) -> bytes:
     local, _, domain = letter.recipient.rpartition("@")
-    sender = tenant.settings.mail.sender
+    sender = sender_of(tenant)
     message = EmailMessage(policy=SMTP if letter.recipient.isascii() and sender.isascii() else SMTPUTF8)
     message["From"] = sender
     message["To"] = Address(username=local, domain=domain)
@@ -116,7 +121,7 @@ async def _send_those_due(tenant: Tenant, settings: Mail) -> int:
     if not mails:
         return now + LOOK_AGAIN if following is None else min(following, now + LOOK_AGAIN)
     current = [mail for mail in mails if mail.expires > now]
-    outcomes = await hand_over(settings, current)
+    outcomes = await hand_over(settings, parseaddr(sender_of(tenant))[1], current)
     again = [mail for mail in current if _is_tried_again(tenant, mail, outcomes[mail.number])]
     async with tenant.database.transaction() as tx:
         await delete_mails(tx, {mail.number for mail in mails} - {mail.number for mail in again})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
-from email.utils import parseaddr
 
 import aiosmtplib
 
@@ -18,7 +17,7 @@ SECONDS = 45.0
 PERMANENT = 500
 
 
-async def hand_over(settings: Mail, mails: Sequence[WaitingMail]) -> Mapping[int, Outcome]:
+async def hand_over(settings: Mail, sender: str, mails: Sequence[WaitingMail]) -> Mapping[int, Outcome]:
     """What became of each mail, by its number."""
     outcomes: dict[int, Outcome] = {}
     if not mails:
@@ -28,7 +27,7 @@ async def hand_over(settings: Mail, mails: Sequence[WaitingMail]) -> Mapping[int
         async with asyncio.timeout(SECONDS):
             await client.connect()
         for mail in mails:
-            outcomes[mail.number] = await _send(client, settings, mail)
+            outcomes[mail.number] = await _send(client, sender, mail)
         async with asyncio.timeout(SECONDS):
             await client.quit()
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
@@ -54,9 +53,8 @@ def _client(settings: Mail) -> aiosmtplib.SMTP:
     )
 
 
-async def _send(client: aiosmtplib.SMTP, settings: Mail, mail: WaitingMail) -> Outcome:
+async def _send(client: aiosmtplib.SMTP, sender: str, mail: WaitingMail) -> Outcome:
     """What became of the mail; raises what ends the connection."""
-    sender = parseaddr(settings.sender)[1]
     options = [] if mail.recipient.isascii() else ["SMTPUTF8"]
     try:
         async with asyncio.timeout(SECONDS):

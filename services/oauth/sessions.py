@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from protocol.ids import DeviceID, UserID
+from protocol.matrix_error import Forbidden
 from services.accounts.begin import MAX_DISPLAY_NAME, Session, issue_tokens, take_over
 from services.accounts.tokens import digest_of, new_family
 from services.oauth.clients import Client
@@ -51,7 +52,10 @@ async def begin(
     Raises OAuthError when the user may not log in any more.
     """
     await _check_account(tenant, grant.user_id)
-    await take_over(tenant, grant.user_id, grant.device_id)
+    try:
+        await take_over(tenant, grant.user_id, grant.device_id)
+    except Forbidden as error:
+        raise OAuthError("invalid_grant", error.message) from None
     family = new_family(tenant.random)
     async with tenant.database.transaction() as tx:
         if not await take(tx):

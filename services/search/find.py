@@ -15,15 +15,15 @@ from services.rooms.tail import TailEvent
 from services.rooms.visibility import Asked, hidden_from, joined_until
 from services.rooms.wanted import Seen
 from services.search.rooms import memberships_in
+from services.search.walk import walk_newest
 from services.tenant import Tenant
 from storage.database import Tx
-from storage.search.find import Ask, Place, TooLong, Walk, look_up, outlines, walk
-from storage.timeline import NEWEST, OLDEST
+from storage.search.find import Ask, Place, look_up, outlines
+from storage.search.patience import TooLong
+from storage.timeline import NEWEST
 
 BLOCK = 300  # what is found at once: results are counted, and ranked, among so many
 ENOUGH = 50  # of them do
-_STEPS = 4_000  # documents of a walk, in all rooms
-_DEEPER = 5  # times as many of a second walk
 _ROUNDS = 4
 
 
@@ -68,25 +68,22 @@ async def find(
 
 async def _candidates(tenant: Tenant, ask: Ask, enough: int) -> tuple[list[Place], Place | None]:
     """The newest that have the words, and where to go on."""
-    steps = max(_STEPS * max(enough // ENOUGH, 1) // len(ask.rooms), 2)
-    async with tenant.database.snapshot() as tx:
-        walked = await walk(tx, ask, steps, BLOCK)
-        if walked.horizon is not None and enough > len(walked.found) >= enough // _DEEPER:
-            walked = await walk(tx, ask, steps * _DEEPER, BLOCK)
-    if walked.horizon is None or len(walked.found) >= enough:
-        return walked.found, _rest(walked)
     try:
         async with tenant.database.snapshot() as tx:
-            found = await look_up(tx, ask, BLOCK)
+            walked = await walk_newest(tx, ask, enough)
+    except TooLong:
+        return [], None
+    if walked.horizon is None or len(walked.found) >= enough:
+        return _block(walked.found, walked.horizon)
+    try:
+        async with tenant.database.snapshot() as tx:
+            return _block(await look_up(tx, ask, BLOCK + 1), None)
     except TooLong:  # who wants more of it goes on by walking
-        return walked.found, _rest(walked)
-    return found, found[-1] if len(found) == BLOCK else None
+        return _block(walked.found, walked.horizon)
 
 
-def _rest(walked: Walk) -> Place | None:
-    if len(walked.found) == BLOCK:
-        return walked.found[-1]
-    return None if walked.horizon is None else (walked.horizon + 1, OLDEST)
+def _block(found: list[Place], rest: Place | None) -> tuple[list[Place], Place | None]:
+    return (found[:BLOCK], found[BLOCK - 1]) if len(found) > BLOCK else (found, rest)
 
 
 async def _shown(

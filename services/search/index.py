@@ -49,7 +49,6 @@ class Step:
     position: int
     newest: int
     more: bool
-    written: int
 
     @property
     def is_last(self) -> bool:
@@ -79,7 +78,7 @@ async def index_step(tenant: Tenant) -> Step | None:
         if reached > position:
             await mark_followed(tx, reached)
     tenant.search.know_words(new)
-    return Step(reached, newest, more, len(made.documents))
+    return Step(reached, newest, more)
 
 
 async def _concerned(tx: Tx, events: Sequence[asyncpg.Record]) -> set[str]:

@@ -68,7 +68,3 @@ class Searching:
         if len(self._known_words) > MAX_KNOWN:
             self._known_words.clear()
         self._known_words |= words
-
-    def forget_words(self) -> None:
-        """What was written may be gone."""
-        self._known_words.clear()

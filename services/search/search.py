@@ -24,13 +24,14 @@ from services.search.request import ROOM_ID, SENDER, Group, SearchRequest, Start
 from services.search.rooms import rooms_to_search
 from services.search.show import show
 from services.tenant import Tenant
-from storage.database import Tx
 from storage.search.find import Ask, indexed
 from storage.search.lexemes import Expansions, Terms, template
+from storage.search.patience import TooLong
 from storage.search.words import words_with
 from storage.timeline import OLDEST
 
-MAX_EXPANDED = 100  # words that have a part
+MAX_WORDS = 100  # that have a part
+MAX_EXPANDED = 20_000  # of them in the questions for all rooms
 MAX_ALTERNATIVES = (
     50  # senders or types that the index is asked for; of more, events are looked at one by one
 )
@@ -82,17 +83,25 @@ async def ask_for(
         await caught_up(tenant, known.newest, known.followed)
         if known.newest > known.followed:  # rooms may have come in
             known = await indexed(tx, rooms)
-        text = template(_terms(query, request, group), await _expansions(tx, query))
-    if text is None or not known.numbers:
+    if not known.numbers:
+        return None
+    text = template(_terms(query, request, group), await _expansions(tenant, query, len(known.numbers)))
+    if text is None:
         return None
     before = min(start.before, (query.until, OLDEST)) if query.until is not None else start.before
     return Ask(text, sorted(known.numbers.values()), OLDEST if query.since is None else query.since, before)
 
 
-async def _expansions(tx: Tx, query: Query) -> Expansions:
+async def _expansions(tenant: Tenant, query: Query, rooms: int) -> Expansions:
+    """The words that have the parts that are asked for; of many rooms fewer, for the question grows with both."""
     nodes = [node for branch in query.branches for node in (*branch.wanted, *branch.unwanted)]
     parts = {node for node in nodes if isinstance(node, Part)}
-    return {part: await words_with(tx, part.text, MAX_EXPANDED) for part in parts}
+    limit = max(min(MAX_WORDS, MAX_EXPANDED // rooms), 1)
+    try:
+        async with tenant.database.snapshot() as tx:
+            return {part: await words_with(tx, part.text, limit) for part in parts}
+    except TooLong:
+        return {}
 
 
 def _terms(query: Query, request: SearchRequest, group: Group | None) -> Terms:

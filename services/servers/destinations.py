@@ -13,10 +13,10 @@ from storage.servers.destinations import Claimed as Claimed
 from storage.servers.outbox import delete_delivered
 
 
-async def claim(tenant: Tenant, server: ServerName, process: str, position: int) -> Claimed | None:
-    """The destination, from now on this process' own; None while another one has it."""
+async def claim(tenant: Tenant, wanted: Mapping[ServerName, int], process: str) -> dict[ServerName, Claimed]:
+    """Those of the destinations that no other process has, from now on this one's own; with the position for a new one."""
     async with tenant.database.read() as tx:
-        return await stored.claim(tx, server, process, position)
+        return await stored.claim(tx, wanted, process)
 
 
 async def set_delivered(
@@ -40,10 +40,10 @@ async def release(tenant: Tenant, process: str, positions: Mapping[ServerName, i
             await stored.release(tx, process, positions)
 
 
-async def set_failed(tenant: Tenant, server: ServerName, process: str, now: int, pause: int) -> None:
-    """The server could not be reached; it is tried again after the pause (ms)."""
+async def set_failed(tenant: Tenant, process: str, failed: Mapping[ServerName, tuple[int, int]]) -> None:
+    """The servers could not be reached then; each is tried again after its pause (ms)."""
     async with tenant.database.read() as tx:
-        await stored.set_failed(tx, server, process, now, pause)
+        await stored.set_failed(tx, process, failed)
 
 
 async def end_pause(tenant: Tenant, server: ServerName) -> None:
@@ -61,10 +61,12 @@ async def pausing(tenant: Tenant) -> list[tuple[ServerName, int, int]]:
     return [(ServerName(server), at, after) for server, at, after in found]
 
 
-async def maybe_behind(tenant: Tenant, process: str) -> list[ServerName]:
-    """The servers that nobody delivers to now, and that may lack something."""
+async def maybe_behind(tenant: Tenant, process: str) -> tuple[list[ServerName], set[ServerName]]:
+    """Of the servers that nobody delivers to now those that may lack something, and those that have everything."""
     async with tenant.database.read() as tx:
-        return list(map(ServerName, await stored.maybe_behind(tx, tenant.clock.now(), process)))
+        found = await stored.maybe_behind(tx, tenant.clock.now(), process)
+    behind = [ServerName(server) for server, is_behind in found.items() if is_behind]
+    return behind, {ServerName(server) for server, is_behind in found.items() if not is_behind}
 
 
 async def abandoned(tenant: Tenant, overdue: int) -> list[ServerName]:

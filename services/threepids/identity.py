@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -74,6 +74,9 @@ async def withdraw(tenant: Tenant, server: ServerName, user_id: UserID, medium: 
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     asked = Asked("POST", url, headers, canonical_lenient(body), signed_for=server)
     answer = await tenant.outside.ask(asked)
+    if answer.status == UNAUTHORISED:
+        # COMPAT Sydent: what is signed must name it otherwise than the specification does.
+        answer = await tenant.outside.ask(replace(asked, signed_name="destination_is"))
     if answer.status < 300:
         return True
     refusal = _refusal(answer)

@@ -14,13 +14,8 @@ import asyncpg
 
 from storage.database import Tx
 from storage.search.lexemes import for_room
+from storage.search.patience import fetch_patiently
 from storage.statement import sql
-
-PATIENCE = "2000"  # ms that one statement may take
-
-
-class TooLong(Exception):
-    """The words are too common, or were once: the statement was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +37,71 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """What was found, the newest first, all that there is later than `horizon` (None: all that there is at all)."""
+class Leg:
+    """A part of a walk: at most so many documents of a room, the newest of those before a place, that are not before `since`."""
 
-    found: list[Place]
-    horizon: int | None
+    room: int
+    before: Place
+    since: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """How many documents there were on a leg, the time of the first, the place of the last, and where those that have the words
+    are, the newest first.
+    """
+
+    looked: int
+    newest: int
+    last: Place
+    hits: list[Place]
+
+
+_WALK = sql(
+    """
+    WITH legs AS MATERIALIZED (
+        SELECT l.number, l.query::tsquery AS query, l.at, l.position, l.since, l.steps, l.leg
+        FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[]) WITH ORDINALITY
+            AS l (number, query, at, position, since, steps, leg)
+    )
+    SELECT w.* FROM legs AS l CROSS JOIN LATERAL (
+        SELECT count(*)::integer AS looked, coalesce(max(d.at), 0) AS newest, coalesce(min(d.at), 0) AS last_at,
+            coalesce((array_agg(d.position))[count(*)::integer], 0) AS last_position,
+            coalesce(array_agg(d.at) FILTER (WHERE d.hit), '{}') AS ats,
+            coalesce(array_agg(d.position) FILTER (WHERE d.hit), '{}') AS positions
+        FROM (
+            SELECT d.at, d.position, d.words @@ l.query AS hit FROM search_documents AS d
+            WHERE d.room = l.number AND (d.at, d.position) < (l.at, l.position) AND d.at >= l.since
+            ORDER BY d.at DESC, d.position DESC LIMIT l.steps
+        ) AS d
+    ) AS w
+    ORDER BY l.leg
+"""
+)
+
+
+async def walk(tx: Tx, ask: Ask, legs: Sequence[Leg]) -> list[Walked]:
+    """Looks at documents one by one, for each leg; of `ask` only the query counts. Raises TooLong."""
+    found = await fetch_patiently(
+        tx,
+        _WALK,
+        [leg.room for leg in legs],
+        [for_room(ask.query, leg.room) for leg in legs],
+        [leg.before[0] for leg in legs],
+        [leg.before[1] for leg in legs],
+        [leg.since for leg in legs],
+        [leg.steps for leg in legs],
+    )
+    return [
+        Walked(
+            row["looked"],
+            row["newest"],
+            (row["last_at"], row["last_position"]),
+            list(zip(row["ats"], row["positions"], strict=True)),
+        )
+        for row in found
+    ]
 
 
 _ASKED = """
@@ -54,35 +109,6 @@ _ASKED = """
         SELECT a.number, a.query::tsquery AS query FROM unnest($1::integer[], $2::text[]) AS a (number, query)
     )
 """
-_WALK = sql(
-    _ASKED  # noqa: S608 - nothing but constants
-    + """
-    , walked AS MATERIALIZED (
-        SELECT a.number, d.at, d.position, d.hit FROM asked AS a CROSS JOIN LATERAL (
-            SELECT d.at, d.position, d.words @@ a.query AS hit FROM search_documents AS d
-            WHERE d.room = a.number AND (d.at, d.position) < ($4, $5) AND d.at >= $3
-            ORDER BY d.at DESC, d.position DESC LIMIT $6
-        ) AS d
-    ), horizon AS (
-        SELECT max(r.at) AS at FROM (SELECT min(at) AS at FROM walked GROUP BY number HAVING count(*) = $6) AS r
-    )
-    SELECT h.at AS horizon, w.at, w.position FROM horizon AS h LEFT JOIN LATERAL (
-        SELECT at, position FROM walked WHERE hit AND (h.at IS NULL OR at > h.at)
-        ORDER BY at DESC, position DESC LIMIT $7
-    ) AS w ON true
-    ORDER BY w.at DESC, w.position DESC
-"""
-)
-
-
-async def walk(tx: Tx, ask: Ask, steps: int, limit: int) -> Walk:
-    """Looks at the newest `steps` documents of each room."""
-    found = await tx.fetch(_WALK, *ask.arrays(), ask.since, *ask.before, steps, limit)
-    places = [(row["at"], row["position"]) for row in found if row["position"] is not None]
-    return Walk(places, found[0]["horizon"])
-
-
-_PATIENCE = sql("SELECT set_config('statement_timeout', $1, true)")
 _LOOK_UP = sql(
     _ASKED  # noqa: S608 - nothing but constants
     + """
@@ -97,12 +123,8 @@ _LOOK_UP = sql(
 
 
 async def look_up(tx: Tx, ask: Ask, limit: int) -> list[Place]:
-    """Asks the index of words, in a transaction that is good for nothing else; raises TooLong."""
-    await tx.execute(_PATIENCE, PATIENCE)
-    try:
-        found = await tx.fetch(_LOOK_UP, *ask.arrays(), ask.since, *ask.before, limit)
-    except asyncpg.QueryCanceledError:
-        raise TooLong from None
+    """Asks the index of words; raises TooLong."""
+    found = await fetch_patiently(tx, _LOOK_UP, *ask.arrays(), ask.since, *ask.before, limit)
     return [(row["at"], row["position"]) for row in found]
 
 

@@ -186,7 +186,7 @@ async def write_documents(tx: Tx, documents: Sequence[Document], gone: Collectio
 
 
 _EMPTY = [
-    sql("TRUNCATE search_documents, search_words, search_history"),
+    sql("TRUNCATE search_documents, search_history"),
     sql("UPDATE followers SET position = 0 WHERE name = 'search'"),
     sql(
         """
@@ -198,6 +198,8 @@ _EMPTY = [
 
 
 async def empty_index(tx: Tx) -> None:
-    """Nothing is found any more until the index has been made again from the events."""
+    """Nothing is found any more until the index has been made again from the events. The words stay, which other processes know
+    to be written.
+    """
     for statement in _EMPTY:
         await tx.execute(statement)

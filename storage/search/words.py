@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from storage.database import Tx
+from storage.search.patience import fetch_patiently
 from storage.statement import sql
 
 PART = 3
@@ -36,6 +37,6 @@ _WITH_PART = sql(
 
 
 async def words_with(tx: Tx, part: str, limit: int) -> list[str]:
-    """The shortest words that have these characters, at least three, in them; of whatever room."""
+    """The shortest words that have these characters, at least three, in them; of whatever room. Raises TooLong."""
     parts = sorted({part[place : place + PART] for place in range(len(part) - PART + 1)})
-    return [row["word"] for row in await tx.fetch(_WITH_PART, parts, part, limit)]
+    return [row["word"] for row in await fetch_patiently(tx, _WITH_PART, parts, part, limit)]

@@ -26,20 +26,21 @@ class Claimed:
 
 
 _CLAIM = sql("""
-    WITH before AS (SELECT holder FROM destinations WHERE server = $1)
+    WITH n AS (SELECT * FROM unnest($1::text[], $3::bigint[]) AS n (server, position)),
+    before AS (SELECT d.server, d.holder FROM destinations AS d JOIN n ON n.server = d.server)
     INSERT INTO destinations AS d (server, position, holder, held_until)
-    VALUES ($1, $3, $2, now() + interval '2 minutes')
+    SELECT server, position, $2, now() + interval '2 minutes' FROM n ORDER BY server
     ON CONFLICT (server) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
     WHERE d.holder IS NULL OR d.holder = $2 OR d.held_until < now()
-    RETURNING position, failing_since, retry_at, retry_after,
-        coalesce((SELECT holder FROM before) <> $2, false) AS was_anothers
+    RETURNING server, position, failing_since, retry_at, retry_after,
+        coalesce((SELECT holder FROM before AS b WHERE b.server = d.server) <> $2, false) AS was_anothers
 """)
 
 
-async def claim(tx: Tx, server: str, process: str, position: int) -> Claimed | None:
-    """The destination, from now on ours; None when another process holds it. `position` is for one that is new."""
-    row = await tx.fetchrow(_CLAIM, server, process, position)
-    return Claimed(**row) if row is not None else None
+async def claim(tx: Tx, wanted: Mapping[ServerName, int], process: str) -> dict[ServerName, Claimed]:
+    """Those of the destinations that no other process holds, from now on ours; each with the position for one that is new."""
+    found = await tx.fetch(_CLAIM, list(wanted), process, list(wanted.values()))
+    return {ServerName(server): Claimed(*values) for server, *values in found}
 
 
 _DELIVERED = sql("""
@@ -69,15 +70,17 @@ async def release(tx: Tx, process: str, delivered: Mapping[ServerName, int]) -> 
 
 
 _FAILED = sql("""
-    UPDATE destinations SET failing_since = coalesce(failing_since, $3), retry_at = $4, retry_after = $5,
-        holder = NULL, held_until = NULL
-    WHERE server = $1 AND (holder = $2 OR holder IS NULL)
+    UPDATE destinations AS d SET failing_since = coalesce(d.failing_since, n.at), retry_at = n.at + n.pause,
+        retry_after = n.pause, holder = NULL, held_until = NULL
+    FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS n (server, at, pause)
+    WHERE d.server = n.server AND (d.holder = $1 OR d.holder IS NULL)
 """)
 
 
-async def set_failed(tx: Tx, server: str, process: str, now: int, pause: int) -> None:
-    """The server could not be reached, and will be tried again after the pause (ms), by whoever comes first."""
-    await tx.execute(_FAILED, server, process, now, now + pause, pause)
+async def set_failed(tx: Tx, process: str, failed: Mapping[ServerName, tuple[int, int]]) -> None:
+    """The servers could not be reached then (ms), and will be tried again after a pause (ms), by whoever comes first."""
+    at, pauses = zip(*failed.values(), strict=True)
+    await tx.execute(_FAILED, process, list(failed), list(at), list(pauses))
 
 
 _HEARD = sql("UPDATE destinations SET retry_at = 0 WHERE server = $1 AND retry_at > $2")
@@ -97,8 +100,7 @@ async def pausing(tx: Tx, now: int) -> list[tuple[str, int, int]]:
 
 
 _BEHIND = sql("""
-    SELECT server FROM destinations AS d
-    WHERE retry_at <= $1 AND (holder IS NULL OR holder = $2 OR held_until < now()) AND (
+    SELECT server, (
         failing_since IS NOT NULL
         OR EXISTS (SELECT FROM outbox AS o WHERE o.server = d.server)
         OR EXISTS (
@@ -112,14 +114,16 @@ _BEHIND = sql("""
             JOIN room_servers AS s ON s.room_id = m.room_id
             WHERE c.position > d.position AND s.server = d.server AND s.joined > 0
         )
-    )
+    ) AS is_behind
+    FROM destinations AS d
+    WHERE retry_at <= $1 AND (holder IS NULL OR holder = $2 OR held_until < now())
     ORDER BY d.server
 """)
 
 
-async def maybe_behind(tx: Tx, now: int, process: str) -> list[str]:
-    """The servers that nobody is delivering to, and that may lack something."""
-    return [row["server"] for row in await tx.fetch(_BEHIND, now, process)]
+async def maybe_behind(tx: Tx, now: int, process: str) -> dict[str, bool]:
+    """The servers that nobody is delivering to, and of each whether it may lack something."""
+    return {row["server"]: row["is_behind"] for row in await tx.fetch(_BEHIND, now, process)}
 
 
 _ABANDONED = sql("""

@@ -145,7 +145,8 @@ async def device_changes_for_server(
 @dataclass(frozen=True, slots=True)
 class Introduction:
     """A user of ours has joined a room with a server that was in none with the user before: at this position it is told of the
-    user's last change, or of any device where there never was one (its number is 0 then)."""
+    user's last change, or of any device where there never was one (its number is 0 then; but not where the server is only said
+    to be in a room whose members we do not know: it can have no old copy of what never changed)."""
 
     position: int
     server: str
@@ -181,7 +182,9 @@ _INTRODUCED = """
     LEFT JOIN LATERAL (
         SELECT device_id FROM devices AS d WHERE d.user_id = new.user_id ORDER BY device_id LIMIT 1
     ) AS one ON last.position IS NULL
-    WHERE last.device_id IS NOT NULL OR one.device_id IS NOT NULL
+    WHERE last.device_id IS NOT NULL OR one.device_id IS NOT NULL AND EXISTS (
+        SELECT FROM room_servers AS r WHERE r.server = new.server AND r.joined > 0
+    )
     ORDER BY new.at, new.user_id, new.server
 """
 _JOINED = "events AS e JOIN memberships AS m ON m.room_id = e.room_id AND m.user_id = e.state_key AND m.since = e.position JOIN "

@@ -64,13 +64,13 @@ async def inbox_size(bridge: Bridge) -> int:
 
 async def test_messages_to_devices_come_once_and_leave_the_inbox(bridge: Bridge, ghost: Client) -> None:
     alice = await bridge.homeserver.user("alice")
-    bridge.appservice.status = 500
+    bridge.appservice.refuses = lambda body: bool(body["to_device"])
     for number in range(3):
         body = {"messages": {ghost.user_id: {DEVICE: {"number": number}}}}
         await alice.ok("PUT", f"sendToDevice/m.custom/{number}", json=body)
     await bridge.appservice.until(lambda: mail(bridge))
     assert await inbox_size(bridge) == 3
-    bridge.appservice.status = 200
+    bridge.appservice.refuses = lambda body: False
     await bridge.appservice.until(lambda: len(mail(bridge)) == 3)
     assert mail(bridge) == [
         {
@@ -102,6 +102,26 @@ async def test_more_mail_than_goes_into_one_transaction(bridge: Bridge, ghost: C
     await bridge.appservice.until(lambda: len(mail(bridge)) == 150)
     assert [message["content"]["number"] for message in mail(bridge)] == list(range(150))
     assert max(map(len, members(bridge, "to_device"))) <= 100
+
+
+async def test_many_users_have_more_mail_than_goes_into_one_transaction(
+    bridge: Bridge, ghost: Client
+) -> None:
+    alice = await bridge.homeserver.user("alice")
+    others = []
+    for number in range(3):
+        other = await bridge.ghost(f"_irc_{number}")
+        await other.put(f"devices/{DEVICE}", {})
+        others.append(other.user_id)
+    await bridge.appservice.stop()
+    for number in range(110):
+        whom = [ghost.user_id] if number < 105 else others
+        body = {"messages": {user_id: {DEVICE: {"number": number}} for user_id in whom}}
+        await alice.ok("PUT", f"sendToDevice/m.custom/{number}", json=body)
+    await bridge.appservice.start()
+    await bridge.as_user("_irc_bot").ok("POST", "/_matrix/client/v1/appservice/irc/ping", json={})
+    await bridge.appservice.until(lambda: len(mail(bridge)) == 105 + 5 * 3)
+    assert {message["to_user_id"] for message in mail(bridge)} == {ghost.user_id, *others}
 
 
 async def test_it_is_told_how_many_keys_are_left(bridge: Bridge, ghost: Client) -> None:

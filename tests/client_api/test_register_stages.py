@@ -176,7 +176,7 @@ async def test_a_captcha_in_the_browser(
     page = f"auth/{CAPTCHA}/fallback/web?session={session}"
     _, shown = await nobody.get(page)
     assert b'class="h-captcha" data-sitekey="&lt;site&gt;"' in shown
-    assert (await nobody.request("POST", page, data={"h-captcha-response": "wrong"}))[0] == 401
+    assert (await nobody.request("POST", page, data={"h-captcha-response": "wrong"}))[0] == 400
     status, shown = await nobody.request("POST", page, data={"h-captcha-response": "right"})
     assert (status, b"onAuthDone" in shown) == (200, True)
     assert (await register(nobody, session))[0] == 200

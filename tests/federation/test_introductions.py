@@ -99,10 +99,12 @@ async def test_the_servers_of_a_room_without_its_members_are_told_too(
     room = with_members(peer.server, "11", ["ann"])
     gate = Gate(room, {f"@ann:{peer.name}"})
 
+    await uploads_keys(bob)
     await bob.ok("POST", f"{path(room.id, 'join')}?via={peer.name}", json={})
     await gate.asked.wait()
     await peer.until(lambda: told_of(peer, bob))
-    await uploads_keys(bob)
+    phone = await bob.log_in()
+    await uploads_keys(phone)
 
-    await peer.until(lambda: any("keys" in update for update in told_of(peer, bob)))
+    await peer.until(lambda: phone.device_id in [update["device_id"] for update in told_of(peer, bob)])
     assert not gate.opened.is_set()

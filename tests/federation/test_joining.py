@@ -40,9 +40,9 @@ async def test_both_talk_after_the_join(make_federated: MakeFederated, version: 
     heard = await alice.sync_until(
         lambda reply: any(
             event["event_id"] == said
-            for event in reply["rooms"]["join"].get(room_id, {"timeline": {"events": []}})["timeline"][
-                "events"
-            ]
+            for event in reply.get("rooms", {"join": {}})["join"].get(room_id, {"timeline": {"events": []}})[
+                "timeline"
+            ]["events"]
         )
     )
     assert heard

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -370,7 +371,8 @@ async def test_a_user_who_comes_back_reads_what_was_missed(
             await asyncio.sleep(0.05)
     events += [await alice.send(room_id, f"{number}") for number in range(30)]
     await join_through(bob, room_id, one)
-    await settled(room_id, {events.append(e) or e for e in [await alice.send(room_id, "back")]}, two)  # type: ignore[func-returns-value]
+    events.append(await alice.send(room_id, "back"))
+    await settled(room_id, {events[-1]}, two)
     room = await news(bob, room_id, since)
     assert room["timeline"]["limited"] is True
     shown = ids_of(room["timeline"]["events"])
@@ -418,8 +420,6 @@ async def test_two_processes_fill_one_gap(
 async def test_applying_news_gives_what_a_first_sync_gives(
     make_federated: MakeFederated, make_lying: MakeLying, seed: int
 ) -> None:
-    from random import Random
-
     random = Random(seed)
     away = await absence(make_federated, make_lying)
     alice, room_id, eve = away.scene.alice, away.scene.room_id, away.scene.eve

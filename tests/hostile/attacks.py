@@ -34,7 +34,7 @@ class Attack:
     def complaint(self, answer: Answer) -> str | None:
         """What is wrong with the answer."""
         status, body = answer
-        if status < 300 and self.served:
+        if status < 400 and self.served:
             return None
         errcode = body.get("errcode") if isinstance(body, dict) else None
         if status >= 500 or (status >= 400 and errcode is None and not _asks_for_authentication(body)):

@@ -8,7 +8,16 @@ from typing import Any
 from tests.fixtures.crypto import cross_signing_of, device_keys, one_time_keys
 from tests.fixtures.homeserver import PASSWORD
 from tests.hostile.operations import Operation
-from tests.hostile.world import AUTH_DATA, KEY_DATA, RULE, Request, World, valid_path
+from tests.hostile.world import (
+    AUTH_DATA,
+    KEY_DATA,
+    RULE,
+    Request,
+    World,
+    address_of,
+    session_of,
+    valid_path,
+)
 
 Body = dict[str, Any]
 
@@ -119,6 +128,33 @@ def _keys(world: World) -> Body:
     }
 
 
+def _token(world: World, address: str = "") -> Body:
+    return {
+        "email": address or f"another{next(world.place.numbers)}@example.org",
+        "client_secret": "secret",
+        "send_attempt": 1,
+        "next_link": "https://app.example/",
+        "id_server": "id.example",
+        "id_access_token": "token",
+    }
+
+
+def _phone(_: World) -> Body:
+    return {
+        "country": "GB",
+        "phone_number": "07700900001",
+        "client_secret": "secret",
+        "send_attempt": 1,
+        "next_link": "https://app.example/",
+        "id_server": "id.example",
+        "id_access_token": "token",
+    }
+
+
+def _bind(_: World) -> Body:
+    return {"id_server": "id.example", "id_access_token": "token", "sid": "1", "client_secret": "secret"}
+
+
 def _signatures(world: World) -> Body:
     return {world.me.user_id: {world.me.device_id: device_keys(world.me)}}
 
@@ -208,6 +244,17 @@ BODIES: dict[str, Callable[[World], Body]] = {
     "logout": lambda w: {},
     "logout_all": lambda w: {},
     "uploadContent": lambda w: {"a": "file like any other"},
+    "add3PID": lambda w: session_of(w.me) | {"auth": _auth(w)},
+    "bind3PID": _bind,
+    "post3PIDs": lambda w: {"three_pid_creds": _bind(w)},
+    "delete3pidFromAccount": lambda w: {"medium": "email", "address": address_of(w.me)},
+    "unbind3pidFromAccount": lambda w: {"medium": "email", "address": address_of(w.me)},
+    "requestTokenTo3PIDEmail": _token,
+    "requestTokenToRegisterEmail": _token,
+    "requestTokenToResetPasswordEmail": lambda w: _token(w, address_of(w.me)),
+    "requestTokenTo3PIDMSISDN": _phone,
+    "requestTokenToRegisterMSISDN": _phone,
+    "requestTokenToResetPasswordMSISDN": _phone,
     "setAdminLockUser": lambda w: {"locked": True},
     "setAdminSuspendUser": lambda w: {"suspended": True},
 }
@@ -229,6 +276,7 @@ QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
     "getRoomKeyBySessionId": _IN_BACKUP,
     "deleteRoomKeyBySessionId": _IN_BACKUP,
     "getRoomEvents": lambda w: [("dir", "b")],
+    "redirectToSSO": lambda w: [("redirectUrl", "https%3A%2F%2Fapp.example%2F")],
     "getEventByTimestamp": lambda w: [("ts", "1"), ("dir", "f")],
     "getMutualRooms": lambda w: [("user_id", w.place.bob.user_id)],
     "getEvents": lambda w: [("from", "s0_0"), ("timeout", "0")],  # there is something at once
@@ -238,6 +286,8 @@ QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
 }
 
 OMITTED = {
+    "delete3pidFromAccount": {"id_server"},  # likewise
+    "unbind3pidFromAccount": {"id_server"},
     "createRoom": {"invite_3pid"},  # there is no identity server to ask
     "deactivateAccount": {"id_server"},
     "joinRoom": {"third_party_signed"},
@@ -256,3 +306,12 @@ NOT_FOUND = {
     "queryUserByProtocol",
 }
 """What is not found even so: there is no application service that knows third-party networks."""
+
+REFUSED = {
+    "bind3PID": "M_SERVER_NOT_TRUSTED",
+    "post3PIDs": "M_SERVER_NOT_TRUSTED",
+    "requestTokenTo3PIDMSISDN": "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+    "requestTokenToRegisterMSISDN": "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+    "requestTokenToResetPasswordMSISDN": "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+}
+"""What this server does not do: there is no identity server, and there are no phone numbers."""

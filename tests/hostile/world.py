@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import orjson
 
+from storage.threepid_sessions import ThreepidSession, begin_session, validate_session
+from storage.threepids import Threepid, insert_threepid
 from tests.fixtures.appservice import AS_TOKEN
 from tests.fixtures.client import Answer, Client
 from tests.fixtures.homeserver import PASSWORD, Homeserver
@@ -67,6 +69,7 @@ class World:
         sender = self.place.admin if "/admin/" in operation.path else self.me
         if operation.endpoint.auth is Auth.APPSERVICE:
             sender = self.place.bridge
+        what.setdefault("allow_redirects", False)  # where they lead is not ours
         return await sender.request(operation.method, request.target(operation.path), **what)
 
 
@@ -133,6 +136,7 @@ async def make_world(place: Place) -> World:
     filter_id = (await client.ok("POST", f"user/{client.user_id}/filter", json={}))["filter_id"]
     await client.set_state(room, "m.custom", {}, "key")
     event = await client.send(room, "hello")
+    await _make_threepid(place.homeserver, client)
     since = (await client.sync(filter=orjson.dumps({"room": {"rooms": []}}).decode()))["next_batch"]
     return World(
         place,
@@ -146,6 +150,26 @@ async def make_world(place: Place) -> World:
         said["refresh_token"],
         since,
     )
+
+
+def address_of(user: Client) -> str:
+    """The user's e-mail address."""
+    return f"{user.user_id[1:].partition(':')[0]}@example.org"
+
+
+def session_of(user: Client) -> dict[str, str]:
+    """What shows that the user has another e-mail address too."""
+    return {"sid": f"sid_{user.device_id}", "client_secret": "secret"}
+
+
+async def _make_threepid(homeserver: Homeserver, user: Client) -> None:
+    now = homeserver.tenant.clock.now()
+    sid, secret = session_of(user).values()
+    other = ThreepidSession(sid, "add", "email", f"other-{address_of(user)}", secret, "token", 1, None, now)
+    async with homeserver.tenant.database.read() as tx:
+        await insert_threepid(tx, user.user_id, Threepid("email", address_of(user), now, now))
+        await begin_session(tx, other, 0)
+        await validate_session(tx, sid, now)
 
 
 def valid_path(world: World, operation: Operation) -> dict[str, str]:

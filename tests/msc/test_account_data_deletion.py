@@ -1,4 +1,4 @@
-"""Deleted account data (MSC3391) is gone, and those who knew it are told; a device's notification settings go with it (MSC3890)."""
+"""Deleted account data (MSC3391) is gone, and those who knew it are told; notification settings go with their device (3890)."""
 
 from __future__ import annotations
 

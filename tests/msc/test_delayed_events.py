@@ -165,6 +165,8 @@ async def test_limits(alice: Client) -> None:
     assert said["org.matrix.msc4140.errcode"] == "M_MAX_DELAY_EXCEEDED"
     assert said["org.matrix.msc4140.max_delay"] == 60_000
     assert (await alice.put(f"rooms/{room}/state/m.test/", params={DELAY: -1}))[0] == 400
+    status, said = await alice.put(f"rooms/{room}/state/m.test/", {"a": "x" * 65_537}, params={DELAY: 1})
+    assert (status, said["errcode"]) == (413, "M_TOO_LARGE")
     first = await delayed_state(alice, room, 60_000)
     for number in range(4):
         await delayed_state(alice, room, 60_000, str(number))

@@ -91,13 +91,22 @@ async def test_a_spoilt_body_is_answered(alice: Client, what: str) -> None:
             assert (await bob.get("sync", params={"timeout": 0}))[0] == 200
 
 
-@pytest.mark.parametrize("query", ["from=x", "from=", "to=%00", "limit=0", "limit=-1", "limit=x", "limit=9999999999999999999999", "dir=%FF"])  # fmt: skip
+QUERIES = (
+    "from=x", "from=", "to=%00", "limit=0", "limit=-1", "limit=x", "limit=9999999999999999999999", "dir=%FF",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("query", QUERIES)
 async def test_a_spoilt_query_is_answered(alice: Client, query: str) -> None:
     await alice.ok("PUT", DEVICE, json=upload(alice, "SLEEPER"))
     room = await alice.create_room()
     for path in (
         f"{UNSTABLE}/io.element.msc4308/thread_subscriptions?{query}",
         f"{DEVICE}/SLEEPER/events?{query}",
+        f"rooms/{room}/state/m.test%00/%00?org.matrix.msc4140.delay=1",
+        f"rooms/{room}/send/m.test%00/%00?org.matrix.msc4140.delay=1",
+        f"{UNSTABLE}/org.matrix.msc4140/delayed_events/%00",
+        f"{DEVICE}/%00/events",
         f"rooms/{room}/state/m.test/?org.matrix.msc4140.delay={query.partition('=')[2]}",
     ):
         method = "PUT" if "delay" in path else "GET"

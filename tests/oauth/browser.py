@@ -95,6 +95,10 @@ class Browser:
             return await self.open(f"{url}?{urlencode(filled)}")
         return await self._go("POST", url, filled)
 
+    async def post(self, page: str, fields: dict[str, str]) -> Page:
+        """Sends a form that no page has shown."""
+        return await self._go("POST", self.url(page), fields)
+
     async def log_in(self, name: str, password: str) -> Page:
         """On the login page."""
         assert self.page is not None

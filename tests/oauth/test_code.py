@@ -8,6 +8,7 @@ import pytest
 
 from services.settings import SECOND
 from tests.fixtures.client import Client
+from tests.fixtures.crypto import cross_signing_of, public
 from tests.fixtures.homeserver import PASSWORD, Homeserver, MakeHomeserver
 from tests.fixtures.time import FakeClock
 from tests.oauth.browser import Browser
@@ -211,6 +212,33 @@ async def test_a_form_of_another_site_is_not_taken(homeserver: Homeserver, clien
     await browser.visit(f"authorize?{client.query()}")
     page = await browser.submit(answer="allow", form_token="0" * 64)
     assert (page.status, page.left_for) == (400, None)
+
+
+async def test_any_process_serves_any_step(
+    homeserver: Homeserver, client: OAuthClient, make_homeserver: MakeHomeserver
+) -> None:
+    other = OAuthClient(await make_homeserver(beside=homeserver), client.client_id)
+    browser = Browser(homeserver)
+    await browser.visit("login")
+    await browser.log_in("alice", PASSWORD)
+    browser.homeserver = other.homeserver
+    code = await other.authorize(browser)
+    status, tokens = await client.exchange(code)
+    assert status == 200
+    assert (await other.matrix(tokens).get("account/whoami"))[0] == 200
+    assert (await other.exchange(code))[0] == 400
+    assert (await client.matrix(tokens).get("account/whoami"))[0] == 401
+
+
+async def test_a_cross_signing_key_is_no_device(
+    homeserver: Homeserver, alice: Client, client: OAuthClient
+) -> None:
+    generations = (cross_signing_of(alice, str(number)) for number in range(100))
+    keys = next(keys for keys in generations if not set(public(keys.master)) & set("+/"))
+    await alice.ok("POST", "keys/device_signing/upload", json=keys.body())
+    code = await client.authorize(Browser(homeserver), scope=scope(public(keys.master)))
+    status, said = await client.exchange(code)
+    assert (status, said["error"]) == (400, "invalid_grant")
 
 
 async def test_a_device_that_is_there_is_taken_over(homeserver: Homeserver, alice: Client) -> None:

@@ -48,8 +48,10 @@ def expect_none(found: Iterable[object], advice: str) -> None:
 
 
 def snake(name: str) -> str:
-    """`getRoomState` -> `get_room_state`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    """`getRoomState` -> `get_room_state`, `add3PID` -> `add_3pid`."""
+    name = re.sub("3PID(s?)", r"_3pid\1_", name, flags=re.IGNORECASE).rstrip("_")
+    snaked = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return snaked.replace("__", "_")
 
 
 def test_every_operation_is_served_or_said_not_to_be_yet() -> None:

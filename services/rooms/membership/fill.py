@@ -32,7 +32,7 @@ from storage.servers.partial_rooms import (
 )
 from storage.state import state_ids_of_keys
 
-AT_ONCE = 200  # keys of the state that are written together
+AT_ONCE = 100  # keys of the state that are written together
 
 
 async def fill(tenant: Tenant, room: PartialRoom, position: int, state: State) -> None:

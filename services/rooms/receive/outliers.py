@@ -17,7 +17,7 @@ from storage.auth_chains import auth_chain_rows
 from storage.events import Standing, events_by_id
 from storage.journal import Change
 
-_AT_ONCE = 200  # so many events hold the journal up together
+_AT_ONCE = 100  # so many events hold the journal up together
 
 Judged = Sequence[tuple[Event, str | None]]
 """Events in the order in which they rest on each other, and why each was rejected, if it was."""

@@ -27,7 +27,7 @@ from tests.federation.fuzz.world import World, make_world, now
 from tests.fixtures.federation import MakeFederated, MakeLying
 from web.endpoint import Auth
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 SLOW = 1.0  # seconds
 GATEWAY = (502, 504)

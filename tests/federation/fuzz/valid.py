@@ -265,6 +265,7 @@ VALID: dict[tuple[str, str], Build] = {
     ("POST", f"{V1}/user/keys/claim"): _keys_claim,
     ("POST", f"{V1}/user/keys/query"): _keys_query,
     ("GET", f"{V1}/version"): _asks(),
+    ("GET", "/_matrix/federation/unstable/org.matrix.msc4370/extremities/{roomId}"): _asks("roomId"),
     ("POST", f"{KEYS}/query"): _server_keys,
     ("GET", f"{KEYS}/query/{{serverName}}"): _asks("serverName"),
     ("GET", f"{KEYS}/query/{{serverName}}/{{keyId}}"): _asks(
