@@ -22,7 +22,7 @@ from storage.search.find import Ask, Place, look_up, outlines
 from storage.search.patience import TooLong
 from storage.timeline import NEWEST
 
-BLOCK = 300  # what is found at once: results are counted, and ranked, among so many
+BLOCK = 200  # what is found at once: results are counted, and ranked, among so many
 ENOUGH = 50  # of them do
 _ROUNDS = 4
 

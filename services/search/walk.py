@@ -116,7 +116,7 @@ def _moment(hope: _Hope) -> int:
 def _back_to(moment: int, paths: Mapping[int, _Path], ask: Ask) -> list[Leg]:
     since = max(moment, ask.since)
     return [
-        Leg(room, path.place, since, int(2 * path.until(since)) + 20)
+        Leg(room, path.place, since, min(int(2 * path.until(since)) + 20, MOST))
         for room, path in paths.items()
         if path.place[0] >= since
     ]

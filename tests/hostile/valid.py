@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from services.search.request import BEGINNING
 from tests.fixtures.crypto import cross_signing_of, device_keys, one_time_keys
 from tests.fixtures.homeserver import PASSWORD
 from tests.hostile.operations import Operation
@@ -264,6 +265,7 @@ _IN_BACKUP: Callable[[World], list[tuple[str, str]]] = lambda w: [("version", w.
 QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
     "getContentThumbnailAuthed": lambda w: [("width", "32"), ("height", "32"), ("method", "crop")],
     "registrationTokenValidity": lambda w: [("token", "abc")],
+    "search": lambda w: [("next_batch", BEGINNING.token())],
     "getKeysChanges": lambda w: [("from", w.since), ("to", w.since)],
     "checkUsernameAvailability": lambda w: [("username", "nobody.yet")],
     "putRoomKeys": _IN_BACKUP,

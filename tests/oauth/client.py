@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -42,7 +42,6 @@ class OAuthClient:
     homeserver: Homeserver
     client_id: str
     redirect_uri: str = METADATA["redirect_uris"][0]
-    answer: dict[str, str] = field(default_factory=dict)
 
     async def post(self, name: str, **fields: str) -> Answer:
         """Asks an endpoint of the provider."""

@@ -140,6 +140,7 @@ async def test_a_mail_waits_for_the_next_process(make_homeserver: MakeHomeserver
         with_mail = await make_homeserver(mail=server.settings(), clock=clock)
         async with without.tenant.database.read() as tx:
             row = await tx.fetchrow("SELECT due, expires, recipient, message FROM mails")
+        assert row is not None
         async with with_mail.tenant.database.read() as tx:
             await tx.execute(
                 "INSERT INTO mails (due, expires, recipient, message) VALUES ($1, $2, $3, $4)", *row
