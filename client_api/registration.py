@@ -51,7 +51,7 @@ async def _register(call: AnonymousCall) -> UserID:
         if token is None:
             raise MissingToken
         return await register_for_appservice(call.tenant, appservice_of(call.tenant, token), username)
-    wanted = Registration(username, call.text("password", None))
+    wanted = Registration(username, call.text("password", None), call.text("guest_access_token", None))
     return await register_user(call.tenant, wanted, operation_of(call))
 
 

@@ -332,7 +332,7 @@ class Config:
     redis: RedisConfig = setting(RedisConfig, "Redis.")
     registration: RegistrationConfig = setting(RegistrationConfig, "Who may make an account.")
     passwords: PasswordsConfig = setting(PasswordsConfig, "What a password hash (Argon2id) costs.")
-    accounts: AccountsConfig = setting(AccountsConfig, "How long a login is good for.")
+    accounts: AccountsConfig = setting(AccountsConfig, "How long a login is good for, and how it is shown.")
     oauth: OAuthConfig = setting(OAuthConfig, "The OAuth 2.0 API: logging in on pages of this server.")
     rate_limits: RateLimitsConfig = setting(
         RateLimitsConfig,

@@ -68,7 +68,7 @@ class PasswordsConfig:
 
 @dataclass(frozen=True, slots=True)
 class AccountsConfig:
-    """How long a login is good for."""
+    """How long a login is good for, and how a request shows it."""
 
     token_lifetime: int | None = setting(
         DURATION, "Of access tokens of clients that do not refresh; null: for ever.", None, optional=True,
@@ -85,4 +85,9 @@ class AccountsConfig:
     )
     uia_lifetime: int = setting(
         DURATION, "Of an interactive authentication that was begun.", ACCOUNTS.uia_lifetime
+    )
+    token_in_query: bool = setting(
+        BOOLEAN,
+        "Whether requests may show their access token in the query, where proxies and logs see it; old clients and bots do.",
+        True,
     )

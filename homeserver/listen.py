@@ -53,7 +53,7 @@ async def listening(
     default = tenants[0] if len(tenants) == 1 else None
     hosts: Mapping[str, Tenant] = by_host(tenants) if default is None else {}
     site: Site[Tenant, Requester | Peer] = Site(
-        Router(served), hosts, default, requester_of, hold_back, observe, crowds or Crowds()
+        Router(served), hosts, default, requester_of, hold_back, observe, crowds or Crowds(), _token_in_query
     )
     server = Server(_forwarded(site.answer)) if listener.behind_proxy else site.server()
     sockets = await _open(server, listener)
@@ -64,6 +64,10 @@ async def listening(
         server.pre_shutdown()  # ends connections on which nothing is going on
         server.tell_all_gone()
         await server.shutdown(GRACE)
+
+
+def _token_in_query(tenant: Tenant) -> bool:
+    return tenant.settings.accounts.token_in_query
 
 
 def _forwarded(answer: Answer) -> Answer:

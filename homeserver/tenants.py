@@ -108,6 +108,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
             config.accounts.refresh_token_lifetime,
             config.accounts.login_token_lifetime,
             config.accounts.uia_lifetime,
+            config.accounts.token_in_query,
         ),
         rate_limits=_rate_limits(config.rate_limits),
         guards=_guards(config.guards),

@@ -71,13 +71,14 @@ class Passwords:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """How long what a login gives out is good for; None means for ever."""
+    """How long what a login gives out is good for (None means for ever), and whether the query may show the token."""
 
     token_lifetime: int | None = None  # of access tokens of clients that do not refresh
     refreshable_token_lifetime: int = 5 * MINUTE
     refresh_token_lifetime: int | None = None
     login_token_lifetime: int = 2 * MINUTE
     uia_lifetime: int = 15 * MINUTE
+    token_in_query: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,16 @@ async def insert_account(tx: Tx, account: Account) -> bool:
     return await tx.fetchval(_INSERT, *values, *rights) is True
 
 
+_MAKE_FULL = sql("""
+    UPDATE users SET is_guest = false, password_hash = $2 WHERE user_id = $1 AND is_guest AND NOT deactivated RETURNING true
+""")
+
+
+async def make_full_account(tx: Tx, user_id: str, password_hash: str | None) -> bool:
+    """The guest is none any more; False when it was none."""
+    return await tx.fetchval(_MAKE_FULL, user_id, password_hash) is True
+
+
 _SET_PASSWORD = sql("""
     UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash IS NOT DISTINCT FROM coalesce($2, password_hash)
 """)

@@ -72,6 +72,19 @@ async def open_floors(tx: Tx, room_ids: Sequence[str]) -> dict[str, list[int]]:
     return found
 
 
+_FIRST_DEPTH = sql(
+    """
+    SELECT depth FROM events WHERE room_id = $1 AND standing <= 1 AND position > 0 ORDER BY position LIMIT 1
+"""
+)
+
+
+async def first_depth(tx: Tx, room_id: str) -> int:
+    """The depth of the event with which the room began for us: its first, or the join that brought us in."""
+    depth: int | None = await tx.fetchval(_FIRST_DEPTH, room_id)
+    return depth or 0
+
+
 _MISSING_IN_GAP = sql(
     f"""
     SELECT m.event_id FROM ({_MISSING}) AS m WHERE m.floor = $2

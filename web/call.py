@@ -57,6 +57,7 @@ class Call(Generic[T, R]):
         "_fields",
         "_json",
         "_query",
+        "_token_in_query",
         "body",
         "endpoint",
         "path",
@@ -74,6 +75,8 @@ class Call(Generic[T, R]):
         path: Mapping[str, str],
         target: str,
         request: web.BaseRequest,
+        *,
+        token_in_query: bool = True,
     ) -> None:
         self.tenant = tenant
         self.requester = requester
@@ -84,6 +87,7 @@ class Call(Generic[T, R]):
         """Path and query as they were sent: what another server has signed."""
         self.request = request
         self.body = b""
+        self._token_in_query = token_in_query
         self._query: Query | None = None
         self._json: Any = _UNREAD
         self._fields: Fields | None = None
@@ -113,12 +117,12 @@ class Call(Generic[T, R]):
         return disconnection(self.request)
 
     def access_token(self) -> str | None:
-        """The token from the Authorization header, from a WebSocket's subprotocols, or from the (deprecated) query
-        parameter; None where there is none.
+        """The token from the Authorization header, from a WebSocket's subprotocols, or, where the tenant takes it from
+        there, from the (deprecated) query parameter; None where there is none.
         """
         header = self.headers.get("Authorization")
         if header is None:
-            return self._token_of_a_browser() or self.query_text("access_token", None) or None
+            return self._token_of_a_browser() or self._token_of_the_query()
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -126,6 +130,9 @@ class Call(Generic[T, R]):
         if not token.isascii():
             raise UnknownToken
         return token or None
+
+    def _token_of_the_query(self) -> str | None:
+        return (self._token_in_query and self.query_text("access_token", None)) or None
 
     def _token_of_a_browser(self) -> str | None:
         """Browsers can give a WebSocket no headers, but names of protocols: `access_token.` and the token is one."""

@@ -70,8 +70,11 @@ class Site(Generic[T, R]):
         limit: Limit[T, R] | None,
         observe: Callable[[Served], None],
         crowd: Crowd[T, R] | None = None,
+        token_in_query: Callable[[T], bool] = lambda _: True,
     ) -> None:
-        """`tenants` by Host header, in lower case, with or without port; `default` for all other hosts."""
+        """`tenants` by Host header, in lower case, with or without port; `default` for all other hosts; and whether a
+        tenant takes access tokens from the query.
+        """
         self.router = router
         self.tenants = tenants
         self.default = default
@@ -79,6 +82,7 @@ class Site(Generic[T, R]):
         self._limit = limit
         self._observe = observe
         self._crowd = crowd
+        self._token_in_query = token_in_query
         self._time = asyncio.get_running_loop().time
 
     def server(self) -> Server:
@@ -121,7 +125,11 @@ class Site(Generic[T, R]):
         if not target.startswith("/"):  # the absolute form, which proxies use
             target = request.rel_url.raw_path_qs
         match = self.router.find(request.method, target.partition("?")[0])
-        return Call(self._tenant(request.host), None, match.endpoint, match.path, target, request)
+        tenant = self._tenant(request.host)
+        token_in_query = self._token_in_query(tenant)
+        return Call(
+            tenant, None, match.endpoint, match.path, target, request, token_in_query=token_in_query
+        )
 
     def _tenant(self, host: str) -> T:
         if self.tenants:

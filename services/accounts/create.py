@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from protocol.ids import UserID
 from protocol.matrix_error import Forbidden, ThreepidInUse, UserInUse
 from services.accounts.names import new_user_id
@@ -17,6 +19,17 @@ from storage.threepids import insert_threepid
 GENERATED_LENGTH = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """What somebody shows for an account: a registration token, an address that is theirs."""
+
+    registration_token: str | None = None
+    email: Shown | None = None
+
+
+NOTHING = Shows()
+
+
 async def create_account(
     tenant: Tenant,
     localpart: str | None,
@@ -25,8 +38,7 @@ async def create_account(
     is_admin: bool = False,
     is_guest: bool = False,
     appservice: Appservice | None = None,
-    registration_token: str | None = None,
-    email: Shown | None = None,
+    shows: Shows = NOTHING,
 ) -> UserID:
     """The new user; without a localpart one is made up, without a password nobody can log in with one.
 
@@ -45,7 +57,10 @@ async def create_account(
         is_admin=is_admin,
         appservice=None if appservice is None else appservice.id,
     )
-    await _insert(tenant, account, registration_token, email)
+    async with tenant.database.transaction() as tx:
+        if not await insert_account(tx, account):
+            raise UserInUse
+        await pay(tenant, tx, user_id, shows)
     return user_id
 
 
@@ -61,21 +76,14 @@ def made_up_localpart(tenant: Tenant) -> str:
     return tenant.random.token(GENERATED_LENGTH).lower()
 
 
-async def _insert(
-    tenant: Tenant, account: Account, registration_token: str | None, email: Shown | None
-) -> None:
+async def pay(tenant: Tenant, tx: Tx, user_id: UserID, shows: Shows) -> None:
+    """The token is used, and the address the user's. Raises Forbidden, ThreepidInUse or ThreepidAuthFailed."""
+    token, email = shows.registration_token, shows.email
     lasting = tenant.settings.registration.tokens  # those of the configuration are never used up
-    async with tenant.database.transaction() as tx:
-        if registration_token is not None and registration_token not in lasting:
-            await _use_token(tx, registration_token, account.created)
-        if not await insert_account(tx, account):
-            raise UserInUse
-        if email is not None:
-            check_unused(await delete_session(tx, email.sid))
-            if not await insert_threepid(tx, account.user_id, email.threepid):
-                raise ThreepidInUse
-
-
-async def _use_token(tx: Tx, token: str, now: int) -> None:
-    if not await use_registration_token(tx, token, now):
-        raise Forbidden("The registration token is not valid any more")
+    if token is not None and token not in lasting:
+        if not await use_registration_token(tx, token, tenant.clock.now()):
+            raise Forbidden("The registration token is not valid any more")
+    if email is not None:
+        check_unused(await delete_session(tx, email.sid))
+        if not await insert_threepid(tx, user_id, email.threepid):
+            raise ThreepidInUse

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from protocol.ids import UserID
 from protocol.matrix_error import Exclusive, Forbidden, GuestAccessForbidden, InvalidUsername
-from services.accounts.create import check_free, create_account, made_up_localpart
+from services.accounts.create import Shows, check_free, create_account, made_up_localpart
 from services.accounts.names import new_user_id
 from services.accounts.passwords import check_strength
 from services.accounts.uia import Flows, Operation, require_uia
 from services.accounts.uia_email import shown_of
 from services.accounts.uia_stages import Stage
+from services.accounts.upgrade_guest import guest_of, upgrade_guest
 from services.appservices.registry import Appservice
 from services.mail.outbox import may_send
 from services.settings import EmailAtRegistration, MailKind, RegistrationMode
@@ -24,21 +25,25 @@ class Registration:
 
     username: str | None
     password: str | None
+    guest_token: str | None = None  # of the guest that is to become the user
 
 
 async def register_user(tenant: Tenant, wanted: Registration, operation: Operation) -> UserID:
     """The new user. Raises what create_account raises, Forbidden when nobody may, or InteractiveAuthNeeded."""
     flows = flows_of(tenant)
-    localpart = None if wanted.username is None else wanted.username.lower()
+    localpart, guest = None if wanted.username is None else wanted.username.lower(), None
     # What would be refused in the end is refused before anybody goes through the stages for nothing.
-    if localpart is not None:
+    if wanted.guest_token is not None:
+        guest = await guest_of(tenant, wanted.guest_token, localpart)
+    elif localpart is not None:
         await check_available(tenant, localpart)
     if wanted.password is not None:
         check_strength(tenant.settings.passwords, wanted.password)
     shown = await require_uia(tenant, None, operation, flows)
-    token = shown.get("registration_token")
-    email = shown_of(shown, tenant.clock.now())
-    return await create_account(tenant, localpart, wanted.password, registration_token=token, email=email)
+    shows = Shows(shown.get("registration_token"), shown_of(shown, tenant.clock.now()))
+    if guest is not None:
+        return await upgrade_guest(tenant, guest, wanted.password, shows)
+    return await create_account(tenant, localpart, wanted.password, shows=shows)
 
 
 async def register_guest(tenant: Tenant) -> UserID:

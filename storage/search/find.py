@@ -109,12 +109,13 @@ _ASKED = """
         SELECT a.number, a.query::tsquery AS query FROM unnest($1::integer[], $2::text[]) AS a (number, query)
     )
 """
+# `at + 0`: lest the index by time is read for each room.
 _LOOK_UP = sql(
     _ASKED  # noqa: S608 - nothing but constants
     + """
     SELECT d.at, d.position FROM asked AS a CROSS JOIN LATERAL (
         SELECT d.at, d.position FROM search_documents AS d
-        WHERE d.words @@ a.query AND (d.at, d.position) < ($4, $5) AND d.at >= $3
+        WHERE d.words @@ a.query AND (d.at + 0, d.position) < ($4, $5) AND d.at + 0 >= $3
     ) AS d
     ORDER BY d.at DESC, d.position DESC
     LIMIT $6
@@ -131,14 +132,17 @@ async def look_up(tx: Tx, ask: Ask, limit: int) -> list[Place]:
 _OUTLINES = sql(
     _ASKED  # noqa: S608 - nothing but constants
     + """
+    , found AS MATERIALIZED (
+        SELECT position, at, edit, room, words FROM search_documents WHERE position = ANY($3::bigint[])
+    )
     SELECT d.at, d.position, ts_rank(d.words, a.query) AS rank, e.event_id, e.room_id, e.type, e.state_key, e.sender,
         e.origin_server_ts, e.snapshot, e.replaces_state,
         x.position AS edit, x.event_id AS edit_id, x.snapshot AS edit_snapshot
-    FROM search_documents AS d
+    FROM found AS d
     JOIN asked AS a ON a.number = d.room AND d.words @@ a.query
     JOIN events AS e ON e.position = d.position
     LEFT JOIN events AS x ON x.position = d.edit
-    WHERE d.position = ANY($3::bigint[]) AND e.standing <= 1 AND e.redacted_by IS NULL AND x.redacted_by IS NULL
+    WHERE e.standing <= 1 AND e.redacted_by IS NULL AND x.redacted_by IS NULL
         AND ($4::text[] IS NULL AND $5::text[] IS NULL OR EXISTS (
             SELECT FROM relations AS r WHERE r.parent = e.event_id AND r.room_id = e.room_id
                 AND ($4 IS NULL OR r.rel_type = ANY($4)) AND ($5 IS NULL OR r.sender = ANY($5))

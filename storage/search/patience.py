@@ -9,7 +9,8 @@ from storage.statement import sql
 
 PATIENCE = "2000"  # ms
 
-_PATIENCE = sql("SELECT set_config('statement_timeout', $1, true)")
+# What a plan that is made for any values takes for cheap is not so for these: each statement has an index that is made for it.
+_PATIENCE = sql("SELECT set_config('statement_timeout', $1, true), set_config('enable_seqscan', 'off', true)")
 
 
 class TooLong(Exception):

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from services.search import find, walk
+from storage.search.patience import TooLong
 from tests.client_api.searching import edit, found, ids, search
 from tests.fixtures.client import Client
 
@@ -395,3 +397,44 @@ async def test_words_are_completed_from_what_one_may_read(alice: Client, bob: Cl
     assert (await bob.ok("GET", path, params={"prefix": "str", "limit": 1}))["words"] == ["street"]
     assert "strawberry" in (await alice.ok("GET", path, params={"prefix": "straw"}))["words"]
     assert (await bob.ok("GET", path, params={"prefix": " "}))["words"] == []
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "a " * 500,
+        '"' + "a " * 499,
+        "*aaa* " * 150,
+        "a OR " * 200,
+        "-a " * 300,
+        "東" * 1000,
+        "a" * 1000,
+        "before:0000 after:9999-99-99 from:: from:@ a",
+        "\\ ' '' :* <-> & | ! ( ) a\x01b \x7f \ud7ff",
+        "from:" + "'\\" * 200 + " cake",
+        "💩" * 300,
+    ],
+)
+async def test_no_term_is_too_much(alice: Client, room: str, term: str) -> None:
+    await alice.send(room, "aaaa bbbb 東京")
+    for order in ("rank", "recent"):
+        await search(alice, term, order_by=order)
+
+
+async def test_a_look_up_that_takes_too_long_leaves_what_the_walk_has_found(
+    alice: Client, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_long(*_: Any) -> list[Any]:
+        raise TooLong
+
+    monkeypatch.setattr(find, "look_up", too_long)
+    monkeypatch.setattr(walk, "FIRST", 4)
+    monkeypatch.setattr(walk, "MOST", 4)
+    sent = [await alice.send(room, "cake") for _ in range(9)]
+    seen: list[str] = []
+    token = None
+    while token is not None or not seen:
+        page = await search(alice, "cake", next_batch=token)
+        seen += ids(page)
+        token = page.get("next_batch")
+    assert seen == sent[::-1]

@@ -42,6 +42,33 @@ async def test_the_joiner_reads_what_was_said_meanwhile(
     assert said[0] in [event["event_id"] for event in await bob.messages(room_id, limit=20)]
 
 
+async def test_what_was_before_is_history_and_no_news(
+    make_federated: MakeFederated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await make_federated(), await make_federated()
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await public_room(alice)
+    before = [await alice.send(room_id, f"before {number}") for number in range(3)]
+    said: list[str] = []
+
+    async def say() -> None:
+        said.append(await alice.send(room_id, "meanwhile"))
+
+    after_make_join(monkeypatch, two, say)
+    await join_through(bob, room_id, one)
+    await reads(bob, room_id, said[0])
+
+    news = (await bob.sync(since=""))["rooms"]["join"][room_id]["timeline"]["events"]
+    assert not {event["event_id"] for event in news} & set(before)
+    shown = [event["event_id"] for event in await bob.messages(room_id)]
+    if not set(before) <= set(shown):  # a page may end at the gap
+        shown += [event["event_id"] for event in await bob.messages(room_id, limit=50)]
+    assert said[0] in shown
+    joined = next(e["event_id"] for e in await bob.messages(room_id) if e.get("state_key") == bob.user_id)
+    for event_id in before:
+        assert event_id not in shown or shown.index(event_id) > shown.index(joined)
+
+
 async def test_what_a_third_server_said_meanwhile_is_passed_on(
     make_federated: MakeFederated, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from services.rooms.receive.check import checked_pdus
 from services.rooms.receive.order import leading_back
 from services.tenant import Tenant
 from storage.events import events_by_id
+from storage.gaps import first_depth
 from storage.servers.room_servers import servers_of_rooms
 
 MAX_BETWEEN = 20  # events that are asked for at a time
@@ -39,12 +40,15 @@ async def events_between(tenant: Tenant, origin: ServerName, points: Sequence[Ev
     between = Between()
     async with tenant.heads.locked(room_id) as head:
         earliest = head.extremities[-_MAX_NAMED:]
+    async with tenant.database.read() as tx:
+        # What is older than our being in the room is history, and no news.
+        min_depth = await first_depth(tx, room_id)
     ends = await _open_ends(tenant, points, between.events)
     if not ends:
         return between
     for server in await _whom_to_ask(tenant, origin, room_id):
         while ends and rounds:
-            pdus, is_answer = await _told(tenant, server, room_id, earliest, ends)
+            pdus, is_answer = await _told(tenant, server, room_id, earliest, ends, min_depth)
             checked = await checked_pdus(tenant, points[0].version, pdus)
             fresh = _fresh(points, between.events, checked.events)
             is_of_use = is_answer and not checked.dropped and (bool(fresh) or not pdus)
@@ -65,10 +69,11 @@ async def _told(
     room_id: RoomID,
     earliest: Sequence[EventID],
     latest: Sequence[EventID],
+    min_depth: int,
 ) -> tuple[list[JsonObject], bool]:
     """The events given, and whether that was an answer: a refusal is one, what has no events in it is none."""
     try:
-        pdus = await tenant.remotes.missing_events(server, room_id, earliest, latest, MAX_BETWEEN, 0)
+        pdus = await tenant.remotes.missing_events(server, room_id, earliest, latest, MAX_BETWEEN, min_depth)
     except RemoteFailed as error:
         return [], error.status is not None and error.status >= 400
     return pdus[:MAX_BETWEEN], True

@@ -272,6 +272,7 @@ VALID: dict[tuple[str, str], Build] = {
         "serverName", "keyId", query=lambda _: [("minimum_valid_until_ts", "5")]
     ),
     ("GET", f"{KEYS}/server"): _asks(),
+    ("GET", f"{KEYS}/server/"): _asks(),
     ("GET", f"{KEYS}/server/{{keyId}}"): _asks("keyId"),
     ("POST", "/_matrix/policy/v1/sign"): _policy,
 }
