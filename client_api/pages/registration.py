@@ -7,7 +7,7 @@ from client_api import AnonymousCall
 from client_api.pages.visit import MAX_FORM, Visit, checked_onward, shown, sign_in, visit
 from protocol.ids import UserID
 from protocol.matrix_error import Forbidden, InvalidParam, MatrixError
-from services.accounts.create import create_account
+from services.accounts.create import Shows, create_account
 from services.accounts.passwords import check_strength
 from services.accounts.register import check_available, flows_of
 from services.accounts.uia_email import shown_of
@@ -74,13 +74,8 @@ async def _register(tenant: Tenant, form: Form) -> UserID:
     if password != form.get("again"):
         raise InvalidParam("The two passwords are not the same")
     facts = await _facts(tenant, form)
-    return await create_account(
-        tenant,
-        localpart,
-        password,
-        registration_token=facts.get("registration_token"),
-        email=shown_of(facts, tenant.clock.now()),
-    )
+    shows = Shows(facts.get("registration_token"), shown_of(facts, tenant.clock.now()))
+    return await create_account(tenant, localpart, password, shows=shows)
 
 
 async def _facts(tenant: Tenant, form: Form) -> Mapping[str, str]:

@@ -132,8 +132,7 @@ async def joined_members(tenant: Tenant, requester: Requester, room_id: RoomID) 
 async def joined_rooms(tenant: Tenant, requester: Requester) -> list[str]:
     """The rooms that the user is in."""
     async with tenant.database.read() as tx:
-        rooms, _ = await joined_rooms_now(tx, requester.user_id)
-    return rooms
+        return (await joined_rooms_now(tx, requester.user_id)).rooms
 
 
 async def _as_at(

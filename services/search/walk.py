@@ -18,7 +18,7 @@ from storage.timeline import OLDEST
 FIRST = 4_000  # documents that are looked at, in all rooms
 MOST = 20_000
 SPARSE = 400  # when fewer than one in so many has the words, the index of words is quicker
-_WALKS = 4
+_WALKS = 5
 _MARGIN = 1.5
 
 
@@ -71,8 +71,9 @@ def _go_on(paths: dict[int, _Path], ask: Ask, leg: Leg, walked: Walked) -> None:
     if walked.looked == leg.steps:
         rate = walked.looked / (walked.newest - walked.last[0] + 1)
         paths[leg.room] = _Path(walked.last, rate, len(walked.hits) / walked.looked)
-    elif leg.since > ask.since:  # all down to there; and what was so seldom may be so again
-        paths[leg.room] = replace(paths[leg.room], place=(leg.since, OLDEST))
+    elif leg.since > ask.since:  # all down to there; it goes on as it was there, not as it was in a busy hour
+        rate = (walked.looked + 1) / max(leg.before[0] - leg.since, 1)
+        paths[leg.room] = replace(paths[leg.room], place=(leg.since, OLDEST), rate=rate)
     else:
         paths.pop(leg.room, None)
 

@@ -84,6 +84,7 @@ class Listener:
         "last",
         "likings",
         "own_reading",
+        "partial",
         "polled",
         "rooms",
         "to_device",
@@ -94,6 +95,8 @@ class Listener:
         self.user_id = user_id
         self.rooms: tuple[str, ...] | None = None
         """The rooms that it is registered for; None when it is blank."""
+        self.partial: frozenset[str] = frozenset()
+        """Those among them whose members are still to come; when they have come it is made blank."""
         self.generation = 0
         """Counts what made it blank."""
         self.began = self.last = self.polled = 0
@@ -309,14 +312,14 @@ class Listeners:
     async def _register(self, listener: Listener) -> None:
         generation = listener.generation
         async with self._database.read() as tx:
-            rooms, position = await joined_rooms_now(tx, listener.user_id)
+            now = await joined_rooms_now(tx, listener.user_id)
         if listener.generation != generation or listener.rooms is not None:
             return  # told of a change meanwhile; or another poll was faster
-        listener.rooms = tuple(rooms)
-        for room_id in rooms:
+        listener.rooms, listener.partial = tuple(now.rooms), frozenset(now.partial)
+        for room_id in now.rooms:
             self._rooms.setdefault(room_id, set()).add(listener)
         # Of rooms that were joined or left between the two positions it could not know.
-        listener.begin(max(position, self._feed.position), self._ephemeral.position)
+        listener.begin(max(now.position, self._feed.position), self._ephemeral.position)
 
     def _make_blank(self, listener: Listener) -> None:
         self._unregister(listener)

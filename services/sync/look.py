@@ -69,7 +69,8 @@ class Look:
     """One look for news of a device, after `since` (None: for everything) up to `upto`.
 
     `noted`: what the listener has noted, which is all that happened since; None: the database must be asked, and `connection`
-    sees it at one moment, at `upto` exactly. `joined` are the rooms that the user is in then.
+    sees it at one moment, at `upto` exactly. `joined` are the rooms that the user is in then, but for those that are `hidden`
+    because their members are still to come, and the client wants to be told of all members.
     """
 
     tenant: Tenant
@@ -87,6 +88,7 @@ class Look:
     full_state: bool
     state_after: bool
     connection: Connection
+    hidden: frozenset[str] = frozenset()
 
     @property
     def after(self) -> int:
@@ -99,5 +101,5 @@ class Look:
         return self.likings.ignored
 
     def wants_room(self, room_id: str) -> bool:
-        """Does the filter let anything of the room through?"""
-        return self.filter.room.allows_room(RoomID(room_id))
+        """Is the room to be seen, and does the filter let anything of it through?"""
+        return room_id not in self.hidden and self.filter.room.allows_room(RoomID(room_id))

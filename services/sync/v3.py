@@ -127,18 +127,29 @@ class _Poll:
         if since is not None and rooms is not None and self._is_noted(since, upto):
             noted = listener.noted_since(since.position)
             async with connection(self._tenant.database) as lazily:
-                return await self._looked(lazily, since, upto, rooms, noted)
+                return await self._looked(lazily, since, upto, rooms, listener.partial, noted)
         async with self._tenant.database.snapshot() as tx:
-            joined, upto = await joined_rooms_now(tx, self._requester.user_id)
+            joined = await joined_rooms_now(tx, self._requester.user_id)
+            upto = joined.position
             # A token of the future is one of a database that was restored since: such a client begins anew.
             since = since if since is not None and since.position <= upto else None
             async with connection(self._tenant.database, tx) as there:
-                return await self._looked(there, since, upto, frozenset(joined), None)
+                return await self._looked(there, since, upto, joined.rooms, joined.partial, None)
 
     async def _looked(
-        self, tx: Connection, since: Token | None, upto: int, joined: Collection[str], noted: Noted | None
+        self,
+        tx: Connection,
+        since: Token | None,
+        upto: int,
+        joined: Collection[str],
+        in_part: Collection[str],
+        noted: Noted | None,
     ) -> Answer:
         listener = self._listener
+        # A client that wants to be told all members would take those that are known for all, and encrypt for too few.
+        hidden = frozenset() if self._request.filter.room.state.lazy_load_members else frozenset(in_part)
+        if noted is None or hidden:
+            joined = frozenset(joined) - hidden
         look = Look(
             tenant=self._tenant,
             user_id=self._requester.user_id,
@@ -147,6 +158,7 @@ class _Poll:
             since=since,
             upto=Token(upto, self._tenant.ephemeral.position),
             joined=joined,
+            hidden=hidden,
             now=self._tenant.clock.now(),
             listener=listener,
             memory=listener.memory_of(self._requester.device_id),

@@ -49,11 +49,12 @@ _CHANGED = sql("""
     WHERE theirs.membership = 'join' AND theirs.position > $2 AND theirs.since > $2 AND theirs.user_id <> $1
 """)
 
-# `parted`: who was joined and is not any more, told by the state deltas, since one who turns an invite down was never in.
+# `parted`: who was joined and then was not, if only for a while, or joined again, told by the state deltas, since one who turns
+# an invite down was never in.
 # (PostgreSQL's JSON functions fail over U+0000 in any string, which others may send; what is stored is canonical, so that the
 # text is as good: where it is found elsewhere in the event, one user too many is looked at.)
-# `gone`: who has left a room that the user is in, or was there when the user left one. Of these, who is in no encrypted
-# room with the user any more; when the room itself was not encrypted, in no room at all.
+# `gone`: who has left a room that the user is in or has left too, or was there when the user left one. Of these, who is in no
+# encrypted room with the user any more; when the room itself was not encrypted, in no room at all.
 _LEFT = sql("""
     WITH mine AS MATERIALIZED (
         SELECT m.room_id, m.membership, EXISTS (
@@ -66,11 +67,12 @@ _LEFT = sql("""
         FROM mine
         JOIN state_deltas AS d ON d.room_id = mine.room_id AND d.position > $2 AND d.type = 'm.room.member'
         JOIN events AS before ON before.event_id = d.previous
-        JOIN memberships AS now ON now.room_id = d.room_id AND now.user_id = d.state_key AND now.membership <> 'join'
         WHERE strpos(convert_from(before.json, 'UTF8'), '"membership":"join"') > 0
     ), gone AS (
         SELECT parted.user_id, mine.encrypted FROM mine JOIN parted ON parted.room_id = mine.room_id
-        WHERE mine.membership = 'join'
+        WHERE mine.membership = 'join' OR EXISTS (
+            SELECT FROM parted AS own WHERE own.room_id = mine.room_id AND own.user_id = $1
+        )
         UNION
         SELECT theirs.user_id, mine.encrypted
         FROM mine

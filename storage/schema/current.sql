@@ -31,7 +31,8 @@ CREATE TABLE rooms (
     tally               bigint   NOT NULL DEFAULT 0,       -- events so far that notify under the default push rules
     joined              integer  NOT NULL DEFAULT 0,
     invited             integer  NOT NULL DEFAULT 0,
-    position            bigint   NOT NULL                  -- of the last event of the timeline
+    position            bigint   NOT NULL,                 -- of the last event of the timeline
+    whole_since         bigint                             -- since when we know all members, of a room that was entered without them
 ) WITH (fillfactor = 70);
 
 -- Events are in the federation format; `position` is the order of /sync and of /messages: the journal's position for what arrived live.

@@ -38,7 +38,9 @@ MARK_PARTIAL = each(
 UNMARK_PARTIAL = each(
     """
     WITH gone AS (
-        DELETE FROM partial_rooms WHERE room_id = $2 AND $1::bigint IS NOT NULL RETURNING servers
+        DELETE FROM partial_rooms WHERE room_id = $2 RETURNING servers
+    ), whole AS (
+        UPDATE rooms SET whole_since = $1::bigint WHERE room_id = $2
     )
     UPDATE room_servers AS s SET since = $3 FROM gone
     WHERE s.room_id = $2 AND s.server = ANY(gone.servers) AND s.joined > 0 AND s.since > $3

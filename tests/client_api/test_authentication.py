@@ -8,7 +8,7 @@ import pytest
 from protocol.ids import UserID
 from services.accounts import logins
 from services.accounts.standing import set_standing
-from services.settings import MINUTE
+from services.settings import MINUTE, Accounts
 from tests.client_api.uia import confirmed
 from tests.fixtures.client import Client
 from tests.fixtures.homeserver import Homeserver, MakeHomeserver
@@ -100,3 +100,13 @@ async def test_a_user_locked_in_one_process_is_locked_in_the_others(
     assert await status_of(at(two, alice)) == 200
     await set_standing(one.tenant, UserID(alice.user_id), locked=True, suspended=False)
     assert await until_refused(at(two, alice)) == "M_USER_LOCKED"
+
+
+async def test_a_token_in_the_query_is_taken_where_that_is_wanted(make_homeserver: MakeHomeserver) -> None:
+    for accounts, status in ((Accounts(), 200), (Accounts(token_in_query=False), 401)):
+        homeserver = await make_homeserver(f"{status}.example", accounts=accounts)
+        alice, asked = await homeserver.user("alice"), "account/whoami?access_token="
+        assert (await homeserver.nobody().get(f"{asked}{alice.access_token}"))[0] == status
+        assert (await alice.get(f"{asked}other"))[0] == 200  # the header's is what counts
+        versions = await homeserver.nobody().get(f"/_matrix/client/versions?access_token={alice.access_token}")
+        assert versions[0] == 200

@@ -7,7 +7,7 @@ import asyncio
 from services.settings import Registration, RegistrationMode
 from tests.client_api.stored import path
 from tests.fixtures.client import Client
-from tests.fixtures.homeserver import Homeserver, MakeHomeserver
+from tests.fixtures.homeserver import PASSWORD, Homeserver, MakeHomeserver
 
 READABLE = {"type": "m.room.history_visibility", "content": {"history_visibility": "world_readable"}}
 
@@ -48,6 +48,36 @@ async def test_a_guest_looks_into_a_room_and_waits_for_more(make_homeserver: Mak
     bob = await one.user("bob")
     assert (await bob.ok("GET", f"events/{more}"))["event_id"] == more
     assert (await bob.get(f"events/{await alice.send(hidden, 'secret')}"))[0] == 404
+
+
+async def test_a_guest_talks_and_becomes_a_full_account(make_homeserver: MakeHomeserver) -> None:
+    one = await make_homeserver(registration=Registration(RegistrationMode.OPEN, guests=True))
+    alice, guest = await one.user("alice"), await _guest(one)
+    shut = await alice.create_room(preset="public_chat")
+    assert (await guest.post(path(shut, "join")))[1]["errcode"] == "M_GUEST_ACCESS_FORBIDDEN"
+    rule = {"type": "m.room.guest_access", "content": {"guest_access": "can_join"}}
+    room = await alice.create_room(preset="public_chat", initial_state=[rule])
+    await guest.ok("POST", path(room, "join"))
+    said = await guest.send(room, "I am new here")
+    assert said in [event["event_id"] for event in await alice.messages(room)]
+    await guest.sync()
+    answer = await alice.send(room, "welcome")
+    heard = (await guest.sync(timeout=10_000))["rooms"]["join"][room]["timeline"]["events"]
+    assert [event["event_id"] for event in heard] == [answer]
+    wanted = {"password": PASSWORD, "auth": {"type": "m.login.dummy"}, "guest_access_token": guest.access_token}
+    # The name of somebody, another name, and the token of somebody who is no guest.
+    for spoilt in ({"username": "alice"}, {"username": "other"}, {"guest_access_token": alice.access_token}):
+        assert (await one.nobody().post("register", wanted | spoilt))[1]["errcode"] == "M_FORBIDDEN"
+    session = await one.nobody().ok("POST", "register", json=wanted)
+    assert session["user_id"] == guest.user_id
+    user = Client(one.session, one.url, guest.user_id, session["device_id"], session["access_token"], PASSWORD)
+    for device in (user, guest, await user.log_in()):
+        assert (await device.ok("GET", "account/whoami"))["is_guest"] is False
+        await device.join(shut)  # guests may not
+    assert [event["event_id"] for event in await user.messages(room, limit=1)] == [answer]
+    assert (await one.nobody().post("register", wanted))[1]["errcode"] == "M_FORBIDDEN"  # once is enough
+    await alice.set_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
+    assert (await alice.state(room, "m.room.member", user.user_id))["membership"] == "join"
 
 
 async def test_initial_sync_tells_of_all_rooms_and_events_goes_on(alice: Client, bob: Client) -> None:

@@ -20,6 +20,7 @@ from tests.client_api.test_unread import (
     text,
     threads,
 )
+from tests.fixtures.client import Client
 from tests.fixtures.homeserver import Homeserver
 
 
@@ -31,21 +32,29 @@ class Said:
     sender: str
     root: str
     content: dict[str, Any]
+    is_quiet: bool = False  # an edit, or a reaction
     is_redacted: bool = False
 
 
 @dataclass
 class Model:
     """A room of which everybody has seen everything so far, and what is unread in it by the rules of the test: Alice may
-    notify the room, and Carol looks out for cake.
+    notify the room, and Carol looks out for cake. Who is ignored, and how the room is heard, counts for what was said before too.
     """
 
     said: list[Said] = field(default_factory=list)
     points: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    ignored: dict[str, str | None] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
 
-    def says(self, sender: str, event_id: str, content: dict[str, Any], root: str = "") -> None:
-        self.said.append(Said(event_id, sender, root, content))
+    def says(
+        self, sender: str, event_id: str, content: dict[str, Any], root: str = "", *, is_quiet: bool = False
+    ) -> None:
+        self.said.append(Said(event_id, sender, root, content, is_quiet))
         self.reads(sender, root, event_id)
+
+    def comes_anew(self, user_id: str) -> None:
+        self.points[user_id, None] = len(self.said) - 1
 
     def reads(self, user_id: str, slot: str | None, event_id: str) -> None:
         place = next(n for n, said in enumerate(self.said) if said.event_id == event_id)
@@ -58,19 +67,48 @@ class Model:
         found: dict[str, Counts] = {"": (0, 0)}
         for place, said in enumerate(self.said):
             point = max(self.points.get((user_id, slot), -1) for slot in (None, said.root))
-            if place > point and not said.is_redacted:
-                before = found.get(said.root, (0, 0))
-                found[said.root] = before[0] + 1, before[1] + self._highlights(said, user_id)
-        return found
+            if place <= point or said.is_redacted or self.ignored.get(user_id) == said.sender:
+                continue
+            notify, highlight = self._counts(said, user_id)
+            before = found.get(said.root, (0, 0))
+            found[said.root] = before[0] + notify, before[1] + highlight
+        return {root: counts for root, counts in found.items() if not root or any(counts)}
 
-    def _highlights(self, said: Said, user_id: str) -> bool:
+    def _counts(self, said: Said, user_id: str) -> Counts:
         mentions = said.content.get("m.mentions", {})
         by_room = mentions.get("room", False) and said.sender.startswith("@alice")
-        cake = said.content["body"] == "cake" and user_id.startswith("@carol")
-        return by_room or cake or user_id in mentions.get("user_ids", ())
+        is_mentioned = by_room or user_id in mentions.get("user_ids", ())
+        has_cake = said.content.get("body") == "cake" and user_id.startswith("@carol") and not said.is_quiet
+        match self.modes.get(user_id):
+            case "muted":
+                return 0, 0
+            case "mentions":
+                return int(is_mentioned or has_cake), int(is_mentioned or has_cake)
+        return int(is_mentioned or not said.is_quiet), int(is_mentioned or has_cake)
 
 
-STEPS = ["say", "say", "say", "aside", "aside", "about", "read", "read thread", "redact", "look", "look"]
+STEPS = [
+    *["say", "say", "say", "aside", "aside", "about", "edit", "react", "read", "read", "read thread", "redact"],
+    *["ignore", "mode", "return", "look", "look", "look"],
+]
+
+
+async def ignores(person: Client, user_id: str | None) -> None:
+    """This one, and nobody else."""
+    content = {"ignored_users": {} if user_id is None else {user_id: {}}}
+    await person.ok("PUT", f"user/{person.user_id}/account_data/m.ignored_user_list", json=content)
+
+
+async def hears(person: Client, room: str, mode: str) -> None:
+    """All that is said, only what mentions the person, or nothing."""
+    for kind in ("room", "override"):
+        await person.delete(f"{GLOBAL}/{kind}/{room}")
+    if mode == "mentions":
+        await person.ok("PUT", f"{GLOBAL}/room/{room}", json={"actions": []})
+    elif mode == "muted":
+        in_room = [{"kind": "event_match", "key": "room_id", "pattern": room}]
+        rule = {"actions": [], "conditions": in_room}
+        await person.ok("PUT", f"{GLOBAL}/override/{room}", json=rule)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -87,7 +125,7 @@ async def test_unread_is_what_was_said_since_one_read_remembered_or_read_anew(
     for person in people:
         await person.sync(filter=BY_THREAD)
     model.says(alice.user_id, await alice.send(room, "first"), text("first"))
-    for step in dice.choices(STEPS, k=50):
+    for step in dice.choices(STEPS, k=80):
         person = dice.choice(people)
         main = [said.event_id for said in model.said if said.root == ""]
         # What is about another event cannot begin a thread.
@@ -109,6 +147,30 @@ async def test_unread_is_what_was_said_since_one_read_remembered_or_read_anew(
             model.says(
                 person.user_id, await person.send(room, content | relates), content | relates, about.root
             )
+        elif step == "edit":
+            about = dice.choice([said for said in model.said if not said.is_quiet])
+            edit = content | {"m.relates_to": {"rel_type": "m.replace", "event_id": about.event_id}}
+            edit |= {"m.new_content": text("better")}
+            model.says(person.user_id, await person.send(room, edit), edit, about.root, is_quiet=True)
+        elif step == "react":
+            about = dice.choice(model.said)
+            reaction: dict[str, Any] = {
+                "m.relates_to": {"rel_type": "m.annotation", "event_id": about.event_id, "key": f"{len(model.said)}"}
+            }
+            event_id = await person.send(room, reaction, "m.reaction")
+            model.says(person.user_id, event_id, reaction, about.root, is_quiet=True)
+        elif step == "ignore":
+            model.ignored[person.user_id] = dice.choice(
+                [None, *(other.user_id for other in people if other is not person)]
+            )
+            await ignores(person, model.ignored[person.user_id])
+        elif step == "mode":
+            model.modes[person.user_id] = dice.choice(["all", "mentions", "muted"])
+            await hears(person, room, model.modes[person.user_id])
+        elif step == "return" and person is not alice:
+            await person.leave(room)
+            await person.join(room)
+            model.comes_anew(person.user_id)
         elif step == "read":
             event_id, thread = dice.choice(main), dice.choice([None, "main"])
             await read(person, room, event_id, dice.choice(["m.read", "m.read.private"]), thread)

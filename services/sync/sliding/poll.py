@@ -150,7 +150,8 @@ class _Poll:
                 look = await self._new_look(state, lazily, Token(told, ephemeral), joined, noted)
                 return await self._found(look, look, state, None)
             tx = await stack.enter_async_context(self._tenant.database.snapshot())
-            joined_now, at = await joined_rooms_now(tx, self._requester.user_id)
+            now = await joined_rooms_now(tx, self._requester.user_id)
+            joined_now, at = now.rooms, now.position
             lazily = await stack.enter_async_context(connection(self._tenant.database, tx))
             upto = Token(at if noted is None else told, ephemeral)
             look = await self._new_look(state, lazily, upto, frozenset(joined_now), noted)

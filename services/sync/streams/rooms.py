@@ -77,7 +77,10 @@ def _is_told_again(look: Look, row: asyncpg.Record) -> bool:
 
 
 def _joined(look: Look, row: asyncpg.Record) -> Window:
-    fresh = look.since is not None and row["since"] > look.after
+    seen_since = row["since"]
+    if not look.filter.room.state.lazy_load_members:
+        seen_since = max(seen_since, row["whole_since"] or seen_since)  # until then it was hidden
+    fresh = look.since is not None and seen_since > look.after
     new = fresh or look.since is None
     return Window(
         row["room_id"],
