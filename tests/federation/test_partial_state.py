@@ -22,6 +22,8 @@ MEMBER = "m.room.member"
 STATE = "/_matrix/federation/v1/state/"
 STATE_IDS = "/_matrix/federation/v1/state_ids/"
 EVENT = "/_matrix/federation/v1/event/"
+LAZY = '{"room":{"state":{"lazy_load_members":true}}}'
+"""The filter of clients that need not be told of all members."""
 
 
 class Gate:
@@ -99,7 +101,7 @@ async def test_the_members_come_later(
     await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
     said = await bob.send(room.id, "hello")
     await bob.set_state(room.id, MEMBER, {"membership": "join", "displayname": "Bobby"}, bob.user_id)
-    first = await bob.sync()
+    first = await bob.sync(filter=LAZY)
     shown = first["rooms"]["join"][room.id]
     assert said in [event["event_id"] for event in shown["timeline"]["events"]]
     waiting = asyncio.create_task(bob.get(path(room.id, "joined_members")))
@@ -112,9 +114,7 @@ async def test_the_members_come_later(
     assert set(members["joined"]) == others | {bob.user_id, room.liar}
     await completed(one, room.id)
     assert len([key for key in await state_of(one, room.id) if key[0] == MEMBER]) == 5
-    then = await bob.sync_until(lambda reply: room.id in reply.get("rooms", {}).get("join", {}))
-    news = then["rooms"]["join"][room.id]
-    assert {event["state_key"] for event in news["state"]["events"]} == others
+    news = (await bob.sync(timeout=10_000, filter=LAZY))["rooms"]["join"][room.id]
     assert news["timeline"]["events"] == []
     assert news["summary"]["m.joined_member_count"] == 5
     assert (await bob.sync(since=""))["rooms"]["join"][room.id]["summary"]["m.joined_member_count"] == 5
@@ -341,19 +341,45 @@ async def test_many_members_are_written_some_at_a_time(
     bob = await one.user("bob")
     await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
     said = await bob.send(room.id, "hello")
-    await bob.sync()
+    assert "rooms" not in await bob.sync()
     gate.opened.set()
     await completed(one, room.id)
     await bob.send(room.id, "all are here")
 
     assert all(members == others | {room.liar, bob.user_id} for members in await states_since(one, room.id))
-    seen: set[str] = set()
-    while seen != others:
-        then = await bob.sync_until(lambda reply: room.id in reply.get("rooms", {}).get("join", {}))
-        news = then["rooms"]["join"][room.id]
-        seen |= {event["state_key"] for event in news["state"]["events"]}
+    then = await bob.sync_until(lambda reply: room.id in reply.get("rooms", {}).get("join", {}))
+    news = then["rooms"]["join"][room.id]
+    assert said in [event["event_id"] for event in news["timeline"]["events"]]
+    told = [*news["state"]["events"], *news["timeline"]["events"]]
+    assert {e["state_key"] for e in told if e["type"] == MEMBER} == others | {room.liar, bob.user_id}
     assert (await bob.sync(since=""))["rooms"]["join"][room.id]["summary"]["m.joined_member_count"] == 12
-    assert said
+
+
+async def test_who_wants_all_members_sees_the_room_when_they_are_there(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann"])
+    gate = Gate(room, {f"@ann:{server.name}"})
+    one = await make_federated()
+    bob = await one.user("bob")
+    since = (await bob.sync())["next_batch"]
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+    said = await bob.send(room.id, "hello")
+    await bob.ok("PUT", path(room.id, "typing", bob.user_id), json={"typing": True})
+    await bob.ok("POST", path(room.id, "receipt", "m.read", said), json={})
+    for _ in range(2):  # the first look is at the database, the second at what was noted since
+        assert "rooms" not in await bob.sync()
+        await bob.send(room.id, "is anybody here?")
+    assert "rooms" not in await bob.sync(since=since)
+    assert "rooms" not in await bob.sync(since="")
+    gate.opened.set()
+    await completed(one, room.id)
+
+    for start in (since, bob.next_batch):
+        shown = (await bob.sync(since=start))["rooms"]["join"][room.id]
+        assert shown["summary"]["m.joined_member_count"] == 3
+        assert said in [event["event_id"] for event in shown["timeline"]["events"]]
 
 
 async def test_a_room_that_is_left_and_entered_anew_meanwhile(
