@@ -41,8 +41,8 @@ async def get_capabilities(call: ClientCall) -> Json:
                 "available": dict.fromkeys(ROOM_VERSIONS, "stable"),
             },
             "m.change_password": _by_password(call),
+            # COMPAT matrix-rust-sdk: it reads no capabilities at all that also have the name before v1.16 (uk.tcpip.msc4133...)
             "m.profile_fields": ENABLED,
-            "uk.tcpip.msc4133.profile_fields": ENABLED,  # its name before v1.16
             # «servers that include the displayname profile field in m.profile_fields MUST also set this»; likewise avatar_url
             "m.set_displayname": ENABLED,
             "m.set_avatar_url": ENABLED,

@@ -2,7 +2,7 @@
 
 from client_api import ClientCall
 from protocol.matrix_error import MissingParam
-from services.push.pushers import Pusher, check_key, delete_pusher, pushers_of, set_pusher
+from services.push.pushers import DEVICE_ID, ENABLED, Pusher, check_key, delete_pusher, pushers_of, set_pusher
 from web.endpoint import GENERAL, Auth, endpoint
 from web.reply import Json
 
@@ -32,6 +32,8 @@ async def post_pusher(call: ClientCall) -> Json:
         call.text("lang"),
         call.object("data"),
         call.text("profile_tag", None),
+        call.flag(ENABLED, True),
+        call.text(DEVICE_ID, None),
     )
     await set_pusher(call.tenant, call.requester, pusher, append=call.flag("append", False))
     return {}

@@ -24,6 +24,7 @@ from homeserver.config_kinds import (
     whole,
 )
 from homeserver.config_mail import MailConfig, ThreepidsConfig, WellKnownConfig
+from homeserver.config_push import PushConfig
 from homeserver.config_schema import Listed, setting
 from services.settings import (
     DAY,
@@ -358,6 +359,7 @@ class Config:
     well_known: WellKnownConfig = setting(
         WellKnownConfig, "What /.well-known/matrix tells beside the way to the server."
     )
+    push: PushConfig = setting(PushConfig, "How users are told of what they miss, where they asked for it.")
     logging: LoggingConfig = setting(LoggingConfig, "What is told on standard error.")
     tenants: tuple[TenantConfig, ...] = setting(
         Listed(TenantConfig),

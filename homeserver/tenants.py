@@ -17,6 +17,7 @@ from homeserver.config import (
 )
 from homeserver.config_accounts import RegistrationConfig
 from homeserver.config_mail import captcha_of, mail_of, threepids_of, well_known_of
+from homeserver.config_push import push_of
 from services.settings import (
     RATE_LIMITS,
     Accounts,
@@ -131,6 +132,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
         threepids=threepids_of(config.threepids),
         well_known=well_known_of(tenant.well_known or config.well_known),
         oauth=OAuth(config.oauth.enabled),
+        push=push_of(config.push),
         voip=Voip(
             config.voip.turn_uris,
             config.voip.turn_shared_secret,

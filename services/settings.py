@@ -262,6 +262,16 @@ class OAuth:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """How users are told of what they miss: push gateways that are in private networks or speak plain HTTP, by the whole URL
+    that pushers name, and how long a message is unread before a mail speaks of it.
+    """
+
+    private_gateways: tuple[str, ...] = ()
+    mail_delay: int = HOUR
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that one tenant's services read of the configuration."""
 
@@ -285,3 +295,4 @@ class Settings:
     threepids: Threepids = field(default_factory=Threepids)
     well_known: WellKnown = field(default_factory=WellKnown)
     oauth: OAuth = field(default_factory=OAuth)
+    push: Push = field(default_factory=Push)

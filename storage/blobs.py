@@ -7,16 +7,22 @@ power went. Leftovers of interrupted uploads are in `incoming/` and go at the ne
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from protocol.matrix_error import TooLarge
+from storage.blob_spool import Spool
 
-CHUNK = 256 * 1024
+CHUNK = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A blob that is there, and when (ms) it came."""
+
+    digest: bytes
+    came: int
 
 
 class FolderBlobs:
@@ -24,30 +30,27 @@ class FolderBlobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._incoming = folder / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        for leftover in self._incoming.iterdir():
-            leftover.unlink()
+        self._incoming = Spool(folder / "incoming")
 
     async def write(self, chunks: AsyncIterator[bytes], limit: int) -> tuple[bytes, int]:
-        """Keeps the bytes; their digest and number. Raises TooLarge past the limit, and then keeps nothing."""
-        handle, name = tempfile.mkstemp(dir=self._incoming)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                digest, size = await _copy(chunks, file, limit)
-            await asyncio.to_thread(self._keep, temporary, digest)
-        finally:
-            await asyncio.to_thread(temporary.unlink, missing_ok=True)
-        return digest, size
+        """Keeps the bytes; their digest and number. Raises TooLarge past the limit, Unknown (507) when the disk is full, and then
+        keeps nothing.
+        """
+        async with self._incoming.taken(chunks, limit) as file:
+            await asyncio.to_thread(self._keep, file.path, file.digest)
+            return file.digest, file.size
 
     async def size(self, digest: bytes) -> int | None:
         """How many bytes the blob has; None when it is not there."""
         return await asyncio.to_thread(_size, self._path(digest))
 
+    def path(self, digest: bytes) -> Path | None:
+        """The file of the blob, whether it is there or not."""
+        return self._path(digest)
+
     async def read(self, digest: bytes, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `end`, in chunks. Raises FileNotFoundError when it is not there."""
-        with await asyncio.to_thread(self._path(digest).open, "rb") as file:
+        with await asyncio.to_thread(self._path(digest).open, "rb", 0) as file:
             file.seek(start)
             left = CHUNK if end is None else end - start
             while chunk := await asyncio.to_thread(file.read, min(CHUNK, left)):
@@ -57,6 +60,13 @@ class FolderBlobs:
     async def delete(self, digest: bytes) -> None:
         """Forgets the blob, if it is there."""
         await asyncio.to_thread(self._path(digest).unlink, missing_ok=True)
+
+    async def held(self, first: int) -> Sequence[Held]:
+        """The blobs whose digest begins with this byte."""
+        return await asyncio.to_thread(_held, self._folder / f"{first:02x}")
+
+    async def forget_unfinished(self, before: int) -> None:
+        """What never came in whole is gone with its process, here."""
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
@@ -80,22 +90,13 @@ def _size(path: Path) -> int | None:
         return None
 
 
-async def _copy(chunks: AsyncIterator[bytes], file: IO[bytes], limit: int) -> tuple[bytes, int]:
-    digest, size, waiting = hashlib.sha256(), 0, bytearray()
-
-    def flush() -> None:
-        digest.update(waiting)
-        file.write(waiting)
-        waiting.clear()
-
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"A file may have at most {limit} bytes")
-        waiting += chunk
-        if len(waiting) >= CHUNK:
-            await asyncio.to_thread(flush)
-    flush()
-    file.flush()
-    await asyncio.to_thread(os.fsync, file.fileno())
-    return digest.digest(), size
+def _held(folder: Path) -> list[Held]:
+    found = []
+    for below, _, names in os.walk(folder):
+        for name in names:
+            try:
+                came = os.stat(os.path.join(below, name)).st_mtime_ns // 1_000_000
+                found.append(Held(bytes.fromhex(name), came))
+            except (FileNotFoundError, ValueError):  # it has just gone, or is none of ours
+                continue
+    return found

@@ -24,7 +24,8 @@ def kept_id(origin: str, media_id: str) -> str:
 
 
 _GET = sql("""
-    SELECT fetched, used, size, content_type, file_name, digest FROM remote_media WHERE origin = $1 AND media_id = $2
+    SELECT r.fetched, r.used, r.size, r.content_type, r.file_name, r.digest FROM remote_media AS r
+    WHERE r.origin = $1 AND r.media_id = $2
 """)
 
 
@@ -52,12 +53,17 @@ async def add(tx: Tx, origin: str, media_id: str, media: Media) -> None:
     await tx.execute(_ADD, origin, media_id, media.created, *described)
 
 
-_TOUCH = sql("UPDATE remote_media SET used = $3 WHERE origin = $1 AND media_id = $2 AND used < $3")
+_IS_QUARANTINED = sql("""
+    SELECT EXISTS (
+        SELECT FROM quarantined_media AS q WHERE q.origin = $1 AND q.media_id = $2
+            OR q.digest = (SELECT r.digest FROM remote_media AS r WHERE r.origin = $1 AND r.media_id = $2)
+    )
+""")
 
 
-async def touch(tx: Tx, origin: str, media_id: str, now: int) -> None:
-    """Somebody has asked for the file."""
-    await tx.execute(_TOUCH, origin, media_id, now)
+async def is_quarantined(tx: Tx, origin: str, media_id: str) -> bool:
+    """Whether the file, of another server, is in quarantine."""
+    return bool(await tx.fetchval(_IS_QUARANTINED, origin, media_id))
 
 
 _SHRINK = sql("""

@@ -12,6 +12,8 @@ PUSH_RULES, UNREAD = "n", "c"
 ROOM_SERVERS, DESTINATION, HEARD = "s", "q", "h"
 ALIASES, APPSERVICE = "l", "b"
 HISTORY = "g"
+PUSHERS = "w"
+MEDIA = "m"
 
 
 def room(room_id: str) -> str:
@@ -102,3 +104,13 @@ def aliases(room_id: str) -> str:
 def appservice(appservice_id: str) -> str:
     """This application service, which could not be reached, has shown that it can."""
     return APPSERVICE + appservice_id
+
+
+def pushers(user_id: str) -> str:
+    """The user's pushers: there is a new or another one, or one less."""
+    return PUSHERS + user_id
+
+
+def media(media_id: str) -> str:
+    """The file of a media ID that had been given out before has come."""
+    return MEDIA + media_id

@@ -48,7 +48,9 @@ async def apply_device_list_update(tenant: Tenant, origin: ServerName, content: 
     device_id, keys, name = _device(user_id, content)
     known = await _followed(tenant, user_id)
     if known is None:
-        await _tell_of_unknown(tenant, user_id)
+        # The first update of all makes nothing outdated that anybody could know; that the user is there was told with the join.
+        if previous:
+            await _tell_of_unknown(tenant, user_id)
         return
     if known.stream_id is not None and stream_id <= known.stream_id and not known.stale:
         return

@@ -14,8 +14,10 @@ CREATE SEQUENCE ids INCREMENT BY 1000;
 
 -- Where each follower of the journal (federation sender, pushers, application services, search) has got to.
 CREATE TABLE followers (
-    name     text PRIMARY KEY,
-    position bigint NOT NULL
+    name       text PRIMARY KEY,
+    position   bigint NOT NULL,
+    holder     text,                                       -- pushers: the process that delivers
+    held_until timestamptz                                 -- by the clock of the database
 );
 
 -- ── rooms, events, state ──
@@ -228,6 +230,11 @@ CREATE TABLE pushers (
     device_id text,
     created   bigint NOT NULL,
     json      bytea  NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,                   -- it has been told of what there was up to here, or need not be
+    enabled   boolean NOT NULL DEFAULT true,
+    behind    boolean NOT NULL DEFAULT false,              -- more after `position` than the follower will come by again
+    badge     integer NOT NULL DEFAULT 0,                  -- the number that it was told last
+    due       bigint,                                      -- e-mail: when the next digest is to be written
     PRIMARY KEY (user_id, app_id, pushkey)
 );
 CREATE INDEX pushers_by_key ON pushers (app_id, pushkey);
@@ -434,9 +441,15 @@ CREATE TABLE media (
     size         bigint,                                   -- NULL: created, not uploaded yet
     content_type text,
     file_name    text,
-    digest       bytea                                     -- SHA-256 of the bytes: the blob's name
+    digest       bytea,                                    -- SHA-256 of the bytes: the blob's name
+    expires      bigint,                                   -- until when one that was only created may be uploaded
+    used         bigint,                                   -- when it was last downloaded
+    downloads    bigint  NOT NULL DEFAULT 0,
+    protected    boolean NOT NULL DEFAULT false            -- an administrator wants it neither in quarantine nor deleted for its age
 );
 CREATE INDEX media_by_digest ON media (digest);
+CREATE INDEX media_of_users ON media (user_id, created);
+CREATE INDEX media_pending ON media (expires) WHERE digest IS NULL;
 
 CREATE TABLE thumbnails (
     media_id     text    NOT NULL,
@@ -500,6 +513,7 @@ CREATE TABLE remote_media (
     content_type text   NOT NULL,
     file_name    text,
     digest       bytea  NOT NULL,
+    downloads    bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (origin, media_id)
 );
 CREATE INDEX remote_media_by_use ON remote_media (used);
@@ -897,3 +911,62 @@ CREATE TABLE redacted_originals (
     json     bytea       NOT NULL
 );
 CREATE INDEX redacted_originals_by_time ON redacted_originals USING brin (redacted);
+
+-- ── media: quarantine, and which events name which files (followers: media) ──
+
+-- Files that nobody is given, of ours (origin: our name) and of others, whether they are here or not; nor files with equal bytes.
+CREATE TABLE quarantined_media (
+    origin         text   NOT NULL,
+    media_id       text   NOT NULL,
+    digest         bytea,
+    quarantined_by text   NOT NULL,
+    since          bigint NOT NULL,
+    PRIMARY KEY (origin, media_id)
+);
+CREATE INDEX quarantined_digests ON quarantined_media (digest) WHERE digest IS NOT NULL;
+
+-- Which events that we can read name which files.
+CREATE TABLE media_in_events (
+    origin   text   NOT NULL,
+    media_id text   NOT NULL,
+    event_id text   NOT NULL,
+    room_id  text   NOT NULL,
+    redacted bigint,                                       -- when we saw that what the event said is gone
+    PRIMARY KEY (origin, media_id, event_id)
+);
+CREATE INDEX media_in_rooms ON media_in_events (room_id);
+CREATE INDEX media_of_events ON media_in_events (event_id);
+CREATE INDEX media_of_redacted ON media_in_events (redacted) WHERE redacted IS NOT NULL;
+
+-- ── e-mails about missed messages: how long it is quiet about a room ──
+
+CREATE TABLE push_mail_rooms (
+    user_id text   NOT NULL,
+    address text   NOT NULL,
+    room_id text   NOT NULL,
+    sent    bigint NOT NULL,                               -- when a mail spoke of it last
+    pause   bigint NOT NULL,                               -- how long (ms) none does after that; it grows
+    PRIMARY KEY (user_id, address, room_id)
+);
+
+-- ── logins by upstream providers: OpenID Connect, CAS, LDAP ──
+
+-- Who the people of a provider are here.
+CREATE TABLE upstream_links (
+    provider text   NOT NULL,                              -- its ID in the configuration
+    subject  text   NOT NULL,                              -- the provider's name for the person, which never changes
+    user_id  text   NOT NULL,
+    created  bigint NOT NULL,
+    PRIMARY KEY (provider, subject)
+);
+CREATE INDEX upstream_links_of_user ON upstream_links (user_id);
+
+-- Browsers that were sent to a provider and have not come back, or whose people are choosing a name.
+CREATE TABLE upstream_attempts (
+    state_id bytea  PRIMARY KEY,                           -- digest of the state that comes back
+    browser  bytea  NOT NULL,                              -- digest of its cookie
+    provider text   NOT NULL,
+    content  bytea  NOT NULL,                              -- JSON
+    expires  bigint NOT NULL
+);
+CREATE INDEX upstream_attempts_by_end ON upstream_attempts (expires);

@@ -120,6 +120,7 @@ class View:
     timeline: Any
     shown: Items
     person: Person
+    room_id: str
     tasks: list[Any] = field(default_factory=list)
 
     @property
@@ -244,7 +245,7 @@ class Person:
             report_utds=False,
         )
         timeline = await room.timeline_with_configuration(configuration)
-        return View(timeline, shown, self, [await timeline.add_listener(shown)])
+        return View(timeline, shown, self, room_id, [await timeline.add_listener(shown)])
 
 
 async def logged_in(base_url: str, name: str, folder: Path, device: str) -> Person:

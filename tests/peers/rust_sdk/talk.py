@@ -44,7 +44,7 @@ async def converse(base_url: str, folder: Path) -> None:
 async def _talk(alice: Person, bob: Person) -> str:
     room_id = await talking.meet(alice, bob)
     ours, theirs = await alice.view(room_id), await bob.view(room_id)
-    return room_id
+    await talking.talk(ours, theirs, room_id)
     await talking.attend(ours, theirs, room_id)
     await talking.thread(ours, theirs, room_id)
     await talking.send_files(ours, theirs)
@@ -55,7 +55,7 @@ async def _talk(alice: Person, bob: Person) -> str:
 
 
 async def _trust(base_url: str, folder: Path, alice: Person, bob: Person, room_id: str) -> None:
-    await trust.verify_each_other(alice, bob)
+    await trust.verify_each_other(alice, bob, room_id)
     key = await trust.enable_recovery(alice)
     second = await trust.verify_second_device(base_url, alice, room_id, folder / "alice")
     third = await trust.recover_third_device(base_url, "alice", key, room_id, folder / "alice")
