@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from client_api import AnonymousCall
 from client_api.browser_page import page
@@ -10,10 +11,11 @@ from protocol.ids import UserID
 from protocol.matrix_error import InvalidParam, MatrixError, Unrecognized
 from services.accounts.uia import UiaSession, find_session, pass_stage, path_of, user_of
 from services.accounts.uia_stages import Stage, check_stage
+from services.oauth.urls import page as page_url
 from services.threepids.sessions import Purpose, TokenRequest, request_token
 from web.endpoint import GENERAL, LOGIN, Auth, endpoint
 from web.query import parse_query
-from web.reply import Reply
+from web.reply import Reply, redirect
 
 PATH = "/_matrix/client/v3/auth/{auth}/fallback/web"
 SECRET_LENGTH = 32
@@ -41,6 +43,8 @@ async def show_stage(call: AnonymousCall) -> Reply:
     stage, session = _stage(call), await _session(call)
     if stage in session.completed:
         return page("Done", _DONE, may=_WITH_SCRIPT)
+    if stage is Stage.SSO:  # never in a frame: it is the user's word that counts
+        return redirect(f"{page_url(call.tenant, 'upstream_proof')}?session={quote(session.session)}")
     return _shown(call, stage, _content(call, stage, session))
 
 
@@ -116,7 +120,7 @@ def _content(call: AnonymousCall, stage: Stage, session: UiaSession) -> str:
         case Stage.REGISTRATION_TOKEN:
             field = '<input name="token" required>'
             return f'<form method="post"><p><label>Registration token<br>{field}</label></p><button>Go on</button></form>'
-        case Stage.DUMMY:
+        case Stage.DUMMY | Stage.SSO:
             return '<form method="post"><button>Go on</button></form>'
 
 

@@ -12,6 +12,7 @@ from services.accounts.begin import begin_session, check_device_id
 from services.accounts.login import appservice_of, by_appservice, by_password, by_token, make_login_token
 from services.accounts.uia import PASSWORD, require_uia
 from services.accounts.uia_stages import name_of, user_named
+from services.upstream.settings import Face
 from web.endpoint import GENERAL, LOGIN, Auth, endpoint
 from web.reply import Json
 
@@ -28,7 +29,16 @@ SSO: dict[str, Any] = {"type": "m.login.sso", "oauth_aware_preferred": True}
 @endpoint("GET", "/_matrix/client/v3/login", auth=Auth.NONE, limit=GENERAL)
 async def get_login_flows(call: AnonymousCall) -> Json:
     """The ways to log in."""
-    return {"flows": [*FLOWS, SSO] if call.tenant.settings.oauth.enabled else FLOWS}
+    settings = call.tenant.settings
+    if not settings.oauth.enabled:
+        return {"flows": FLOWS}
+    providers = [_shown(provider.face) for provider in settings.upstream.providers]
+    return {"flows": [*FLOWS, SSO | {"identity_providers": providers} if providers else SSO]}
+
+
+def _shown(face: Face) -> dict[str, str]:
+    told = {"id": face.id, "name": face.name, "icon": face.icon, "brand": face.brand}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 @endpoint("POST", "/_matrix/client/v3/login", auth=Auth.NONE, limit=LOGIN)

@@ -14,14 +14,17 @@ from homeserver.appservice_calls import calling_appservices
 from homeserver.appservices import load_appservices
 from homeserver.keys import old_keys, signing_key
 from homeserver.platform import Platform
+from homeserver.push_gateways import PushGateways
 from homeserver.remotes import asking_others
 from homeserver.tenants import TenantPlan
+from homeserver.upstream_requests import UpstreamRequests
 from protocol.ids import ServerName
 from services.appservices.calls import Calls, NoCalls
 from services.observations import BackgroundFailure, Observation
-from services.ports import NoRemotes, Remotes
+from services.ports import Blobs, NoRemotes, Remotes
 from services.rooms.head import Heads
 from services.rooms.tail import Tails
+from services.settings import Media
 from services.sync.listener import Listeners
 from services.tenant import Tenant
 from storage.blobs import FolderBlobs
@@ -67,6 +70,10 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             appservice_calls = await stack.enter_async_context(calling_appservices())
         outside = OutsideRequests(plan.settings, key, platform.names)
         stack.push_async_callback(outside.close)
+        push_gateways = PushGateways(plan.settings.push.private_gateways, outside)
+        stack.push_async_callback(push_gateways.close)
+        upstream = UpstreamRequests()
+        stack.push_async_callback(upstream.close)
         feed = Feed(database)
         await feed.start()
         stack.push_async_callback(feed.stop)
@@ -83,7 +90,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             ephemeral=ephemeral,
             limits=limits,
             remotes=remotes,
-            blobs=FolderBlobs(plan.settings.media.folder),
+            blobs=await _blobs(stack, plan.settings.media),
             clock=platform.clock,
             random=platform.random,
             compute=platform.compute,
@@ -95,11 +102,22 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             appservice_calls=appservice_calls,
             old_keys=old,
             outside=outside,
+            push_gateways=push_gateways,
+            upstream=upstream,
         )
         stack.push_async_callback(tenant.listeners.stop)
         _subscribe(tenant)
         await _hear_of_others(stack, tenant, platform.redis_url is not None)
         yield tenant
+
+
+async def _blobs(stack: AsyncExitStack, media: Media) -> Blobs:
+    if media.bucket is None:
+        return FolderBlobs(media.folder)
+    # The library takes 30 MiB: who keeps files in a folder does not load it.
+    from storage.s3_blobs import s3_blobs
+
+    return await stack.enter_async_context(s3_blobs(media.bucket, media.folder))
 
 
 async def migrate_schema(database: Mapping[str, Any], schema: str) -> list[str]:

@@ -17,18 +17,18 @@ from homeserver.config_kinds import (
     RATE,
     ROOM_VERSION,
     SERVER_NAME,
-    SIZE,
     TEXT,
     choice,
     url,
     whole,
 )
 from homeserver.config_mail import MailConfig, ThreepidsConfig, WellKnownConfig
+from homeserver.config_media import MediaConfig
 from homeserver.config_push import PushConfig
 from homeserver.config_schema import Listed, setting
+from homeserver.config_upstream import LdapConfig, UpstreamConfig
 from services.settings import (
     DAY,
-    MIB,
     RATE_LIMITS,
     SECOND,
     Accounts,
@@ -253,19 +253,6 @@ class FederationConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaConfig:
-    """Uploads."""
-
-    max_upload: int = setting(SIZE, "The largest file that may be uploaded.", 50 * MIB)
-    max_pixels: int = setting(whole(1), "Images with more pixels get no thumbnail.", 32 * MIB)
-    remote_cache: int = setting(
-        SIZE,
-        "How much is kept of other servers' files; what was used longest ago goes first.",
-        5 * 1024 * MIB,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class PresenceConfig:
     """Who is online."""
 
@@ -300,6 +287,10 @@ class TenantConfig:
     well_known: WellKnownConfig | None = setting(
         WellKnownConfig, "As above, for this one.", None, optional=True
     )
+    upstream_logins: tuple[UpstreamConfig, ...] = setting(
+        Listed(UpstreamConfig), "This one's identity providers; those above are not this one's.", ()
+    )
+    ldap: LdapConfig | None = setting(LdapConfig, "This one's directory.", None, optional=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +326,15 @@ class Config:
     passwords: PasswordsConfig = setting(PasswordsConfig, "What a password hash (Argon2id) costs.")
     accounts: AccountsConfig = setting(AccountsConfig, "How long a login is good for, and how it is shown.")
     oauth: OAuthConfig = setting(OAuthConfig, "The OAuth 2.0 API: logging in on pages of this server.")
+    upstream_logins: tuple[UpstreamConfig, ...] = setting(
+        Listed(UpstreamConfig), "Identity providers with which people log in; for the short form's server only.", ()
+    )
+    ldap: LdapConfig | None = setting(
+        LdapConfig, "A directory that knows people's passwords; for the short form's server only.", None, optional=True
+    )
+    trusted_clients: tuple[str, ...] = setting(
+        Listed(WEB_URL), "Addresses of web clients whose users are not asked before m.login.sso lets them in.", ()
+    )
     rate_limits: RateLimitsConfig = setting(
         RateLimitsConfig,
         "How far users and addresses are held back: so many requests at once, then so many a second.",
@@ -342,7 +342,7 @@ class Config:
     guards: GuardsConfig = setting(GuardsConfig, "How much of the server one user, or one room, may take.")
     rooms: RoomsConfig = setting(RoomsConfig, "Rooms that are made here.")
     federation: FederationConfig = setting(FederationConfig, "Other servers.")
-    media: MediaConfig = setting(MediaConfig, "Uploads.")
+    media: MediaConfig = setting(MediaConfig, "Uploads and downloads.")
     presence: PresenceConfig = setting(PresenceConfig, "Who is online.")
     voip: VoipConfig = setting(VoipConfig, "Voice calls.")
     server_notices: ServerNoticesConfig = setting(

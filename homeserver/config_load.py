@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from homeserver.config import Config
+from homeserver.config import Config, TenantConfig
 from homeserver.config_schema import read
 from homeserver.config_source import ConfigError, Item, Problem, Source, source_of
+from homeserver.config_upstream import LdapConfig, mistakes_in
 from services.settings import EmailAtRegistration
 
 
@@ -63,11 +65,40 @@ def _checks(config: Config, source: Source) -> list[Problem]:
     if config.registration.email is not EmailAtRegistration.NONE and config.mail.host is None:
         where = _place(source, "registration", "email")
         problems.append(Problem(where, "registration.email needs mail.host"))
+    problems += _upstream(config, config, source)
+    for number, tenant in enumerate(config.tenants):
+        problems += _upstream(config, tenant, source, "tenants", number)
     for number, file in enumerate(config.appservices):
         problems += _unreadable(file, _place(source, "appservices", number), f"appservices[{number + 1}]")
     for number, tenant in enumerate(config.tenants):
         for file in tenant.appservices:
             problems += _unreadable(file, _place(source, "tenants", number, "appservices"), "appservices")
+    return problems
+
+
+def _upstream(config: Config, said: Config | TenantConfig, source: Source, *path: str | int) -> list[Problem]:
+    """What is wrong with identity providers and the directory of all, or of one tenant."""
+    problems = []
+    where = _place(source, *path, "upstream_logins")
+    for number, provider in enumerate(said.upstream_logins):
+        name = f"upstream_logins[{number + 1}]"
+        place = _place(source, *path, "upstream_logins", number)
+        problems += [Problem(place, f"{name}: {mistake}") for mistake in mistakes_in(provider)]
+        if provider.id in [one.id for one in said.upstream_logins[:number]]:
+            problems.append(Problem(place, f"{name} repeats {provider.id!r}"))
+    if said.upstream_logins and not config.oauth.enabled:
+        problems.append(Problem(where, "upstream_logins need oauth.enabled: people log in on its pages"))
+    if said is config and config.tenants and (config.upstream_logins or config.ldap):
+        problems.append(Problem(where, "with tenants, upstream_logins and ldap stand in each tenant"))
+    if said.ldap is not None:
+        problems += _ldap(said.ldap, _place(source, *path, "ldap"))
+    return problems
+
+
+def _ldap(ldap: LdapConfig, where: str) -> list[Problem]:
+    problems = _unreadable(ldap.ca_file, where, "ldap.ca_file")
+    if find_spec("ldap3") is None:
+        problems.append(Problem(where, "ldap needs the extra: pip install 'hearth[ldap]'"))
     return problems
 
 

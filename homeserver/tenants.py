@@ -17,14 +17,15 @@ from homeserver.config import (
 )
 from homeserver.config_accounts import RegistrationConfig
 from homeserver.config_mail import captcha_of, mail_of, threepids_of, well_known_of
+from homeserver.config_media import media_of
 from homeserver.config_push import push_of
+from homeserver.config_upstream import upstream_of
 from services.settings import (
     RATE_LIMITS,
     Accounts,
     DelayedEvents,
     Federation,
     Guards,
-    Media,
     OAuth,
     Passwords,
     RateLimit,
@@ -72,6 +73,8 @@ def _only(config: Config) -> TenantConfig:
         server_name=config.server_name or _of_a_trial(config.listeners[0].port),
         public_base_url=config.public_base_url,
         signing_key=config.signing_key,
+        upstream_logins=config.upstream_logins,
+        ldap=config.ldap,
     )
 
 
@@ -84,12 +87,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
     settings = Settings(
         server_name=name,
         public_base_url=(tenant.public_base_url or _base_url(config, name)).rstrip("/"),
-        media=Media(
-            media_folder(config, name),
-            config.media.max_upload,
-            config.media.max_pixels,
-            config.media.remote_cache,
-        ),
+        media=media_of(config.media, media_folder(config, name)),
         default_room_version=config.rooms.default_version,
         redacted_kept=config.rooms.keep_redacted,
         registration=_registration(tenant.registration or config.registration),
@@ -132,6 +130,7 @@ def _plan(config: Config, tenant: TenantConfig) -> TenantPlan:
         threepids=threepids_of(config.threepids),
         well_known=well_known_of(tenant.well_known or config.well_known),
         oauth=OAuth(config.oauth.enabled),
+        upstream=upstream_of(tenant.upstream_logins, tenant.ldap, config.trusted_clients),
         push=push_of(config.push),
         voip=Voip(
             config.voip.turn_uris,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from media_repo import ClientCall
 from media_repo.asked_thumbnail import asked_thumbnail
 from media_repo.download import DEFAULT_PATIENCE, MAX_PATIENCE, find_media, serve_media
+from media_repo.serving import as_asked
 from media_repo.thumbnails import serve_thumbnail
 from media_repo.upload import checked_name
 from storage.media import Media
@@ -23,7 +24,7 @@ async def get_config_authed(call: ClientCall) -> Json:
 )
 async def get_content_authed(call: ClientCall) -> Reply:
     """The file."""
-    return serve_media(call.tenant, await _asked_for(call))
+    return as_asked(call, serve_media(call.tenant, await _asked_for(call)))
 
 
 @endpoint(
@@ -35,7 +36,8 @@ async def get_content_authed(call: ClientCall) -> Reply:
 )
 async def get_content_override_name_authed(call: ClientCall) -> Reply:
     """The file, under another name."""
-    return serve_media(call.tenant, await _asked_for(call), checked_name(call.path["fileName"]))
+    file = await _asked_for(call)
+    return as_asked(call, serve_media(call.tenant, file, checked_name(call.path["fileName"])))
 
 
 @endpoint(
@@ -48,9 +50,11 @@ async def get_content_override_name_authed(call: ClientCall) -> Reply:
 async def get_content_thumbnail_authed(call: ClientCall) -> Reply:
     """A smaller picture of the file."""
     width, height, method = asked_thumbnail(call)
-    return await serve_thumbnail(call.tenant, await _asked_for(call), width, height, method)
+    file = await _asked_for(call)
+    return as_asked(call, await serve_thumbnail(call.tenant, file, width, height, method))
 
 
 async def _asked_for(call: ClientCall) -> Media:
+    call.query_flag("allow_redirect", False)  # nobody is redirected
     patience = call.query_duration("timeout_ms", DEFAULT_PATIENCE, MAX_PATIENCE)
     return await find_media(call.tenant, call.server_name(), call.path["mediaId"], patience)

@@ -6,8 +6,10 @@ import re
 from urllib.parse import quote
 
 from media_repo.remote import find_remote
+from media_repo.serving import blob_reply
 from protocol.ids import ServerName
-from protocol.matrix_error import InvalidParam, NotFound
+from protocol.matrix_error import InvalidParam, NotFound, NotYetUploaded
+from services.media.arrivals import wait_until_filled
 from services.settings import MINUTE, SECOND
 from services.tenant import Tenant
 from storage import media
@@ -39,19 +41,32 @@ _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 async def find_media(
-    tenant: Tenant, server_name: ServerName, media_id: str, patience: int = DEFAULT_PATIENCE
+    tenant: Tenant,
+    server_name: ServerName,
+    media_id: str,
+    patience: int = DEFAULT_PATIENCE,
+    *,
+    may_fetch: bool = True,
 ) -> Media:
     """The file, of whatever server; see `find_local` and `find_remote` for what is raised."""
     if server_name == tenant.name:
-        return await find_local(tenant, media_id)
-    return await find_remote(tenant, server_name, checked_id(media_id), patience)
+        return await find_local(tenant, media_id, patience)
+    return await find_remote(tenant, server_name, checked_id(media_id), patience, may_fetch=may_fetch)
 
 
-async def find_local(tenant: Tenant, media_id: str) -> Media:
-    """A file that was uploaded here; raises NotFound, and InvalidParam for what is no media ID."""
+async def find_local(tenant: Tenant, media_id: str, patience: int = DEFAULT_PATIENCE) -> Media:
+    """A file that was uploaded here; raises NotFound, InvalidParam for what is no media ID, and NotYetUploaded when one that was
+    announced has not come within `patience` (milliseconds).
+    """
     checked_id(media_id)
     async with tenant.database.read() as tx:
-        found = await media.get(tx, media_id)
+        found = await media.get(tx, tenant.name, media_id)
+        slot = await media.slot(tx, media_id) if found is None else None
+    if slot is not None and not slot.is_filled and (slot.expires or 0) > tenant.clock.now():
+        if not await wait_until_filled(tenant, media_id, patience):
+            raise NotYetUploaded("The file has not been uploaded yet")
+        async with tenant.database.read() as tx:
+            found = await media.get(tx, tenant.name, media_id)
     if found is None or await tenant.blobs.size(found.digest) is None:
         raise NotFound("There is no such file")
     return found
@@ -66,8 +81,9 @@ def checked_id(media_id: str) -> str:
 
 def serve_media(tenant: Tenant, file: Media, file_name: str | None = None) -> Reply:
     """The file's bytes, to be shown or saved under `file_name` (its own name, if that is None)."""
+    tenant.downloads.count(file.media_id, tenant.clock.now())
     headers = HEADERS | {"Content-Disposition": disposition(file.content_type, file_name or file.file_name)}
-    return Reply(200, tenant.blobs.read(file.digest), headers, _safe_type(file.content_type), file.size)
+    return blob_reply(tenant, file.digest, file.size, _safe_type(file.content_type), headers)
 
 
 def disposition(content_type: str, file_name: str | None) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import replace
 
 from services.tenant import Random
-from web.reply import Reply
+from web.reply import FileBody, Reply
 
 _BOUNDARY_LENGTH = 30
 
@@ -23,7 +24,10 @@ def as_multipart(reply: Reply, random: Random) -> Reply:
     ).encode()
     after = f"\r\n--{boundary}--\r\n".encode()
     length = None if reply.length is None else len(before) + reply.length + len(after)
-    body = _between(before, reply.body, after)
+    if isinstance(reply.body, FileBody):
+        body: FileBody | AsyncIterator[bytes] = replace(reply.body, before=before, after=after)
+    else:
+        body = _between(before, reply.body, after)
     return Reply(200, body, {}, f"multipart/mixed; boundary={boundary}", length)
 
 

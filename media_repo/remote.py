@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from fnmatch import fnmatchcase
 from functools import partial
 
 from media_repo.record import recording, shrink_cache
@@ -10,7 +11,7 @@ from media_repo.upload import DEFAULT_TYPE, checked_name, checked_type
 from protocol.ids import ServerName
 from protocol.matrix_error import InvalidParam, NotFound, NotYetUploaded, TooLarge, Unknown
 from services.ports import RemoteFailed, RemoteFile
-from services.settings import HOUR, MIB
+from services.settings import MIB
 from services.tenant import Tenant
 from storage import remote_media
 from storage.media import Media
@@ -18,15 +19,21 @@ from storage.media import Media
 _BAD_GATEWAY, _GATEWAY_TIMEOUT, _NOT_FOUND, _PAYLOAD_TOO_LARGE = 502, 504, 404, 413
 
 
-async def find_remote(tenant: Tenant, origin: ServerName, media_id: str, patience: int) -> Media:
+async def find_remote(
+    tenant: Tenant, origin: ServerName, media_id: str, patience: int, *, may_fetch: bool = True
+) -> Media:
     """The file, which may have to be fetched first.
 
     Raises NotFound, TooLarge or Unknown (502) as it went with the other server, NotYetUploaded when it has not come
     within `patience` (milliseconds): then the fetching goes on, for who asks again.
     """
+    if any(fnmatchcase(origin, pattern) for pattern in tenant.settings.media.blocked_servers):
+        raise NotFound("Files of this server are not given out here")
     found = await _kept(tenant, origin, media_id)
     if found is not None:
         return found
+    if not may_fetch:
+        raise NotFound("The file is not here")
     if not tenant.remotes.reachable:
         raise NotFound("Media of other servers cannot be had here")
     try:
@@ -46,11 +53,10 @@ async def find_remote(tenant: Tenant, origin: ServerName, media_id: str, patienc
 
 
 async def _kept(tenant: Tenant, origin: ServerName, media_id: str) -> Media | None:
-    now = tenant.clock.now()
     async with tenant.database.read() as tx:
+        if await remote_media.is_quarantined(tx, origin, media_id):
+            raise NotFound("There is no such file")
         kept = await remote_media.get(tx, origin, media_id)
-        if kept is not None and now - kept.used > HOUR:
-            await remote_media.touch(tx, origin, media_id, now)
     if kept is None or await tenant.blobs.size(kept.media.digest) is None:
         return None
     return kept.media

@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from media_repo.download import HEADERS, disposition, serve_media
 from media_repo.record import recording
+from media_repo.serving import blob_reply
 from protocol.matrix_error import Unknown
 from services.tenant import Tenant
 from storage import media
@@ -132,7 +133,8 @@ async def serve_thumbnail(tenant: Tenant, file: Media, width: int, height: int, 
     if found is None:
         return serve_media(tenant, file)
     headers = HEADERS | {"Content-Disposition": disposition(found.content_type, "thumbnail")}
-    return Reply(200, tenant.blobs.read(found.digest), headers, found.content_type, found.size)
+    tenant.downloads.count(file.media_id, tenant.clock.now())
+    return blob_reply(tenant, found.digest, found.size, found.content_type, headers)
 
 
 async def _make(tenant: Tenant, file: Media, width: int, height: int, method: str) -> Thumbnail | None:

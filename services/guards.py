@@ -77,11 +77,16 @@ async def count_invite(tenant: Tenant, requester: Requester) -> None:
         raise LimitExceeded(wait)
 
 
+def is_server(tenant: Tenant, requester: Requester) -> bool:
+    """Whether it is the server itself who speaks (§Server Notices)."""
+    notices = tenant.settings.server_notices
+    return notices is not None and requester.user_id == notices.user_id
+
+
 def is_exempt(tenant: Tenant, requester: Requester) -> bool:
     """Whether the requester is the server itself, or an application service that is not to be held back."""
     if requester.appservice is None:
-        notices = tenant.settings.server_notices
-        return notices is not None and requester.user_id == notices.user_id
+        return is_server(tenant, requester)
     appservice = tenant.appservices.by_id(requester.appservice)
     return appservice is not None and not appservice.rate_limited
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from protocol.events import Event
@@ -13,6 +14,7 @@ from protocol.json import JsonObject
 from protocol.matrix_error import MatrixError, Translated, Unknown
 from protocol.room_versions import RoomVersion
 from protocol.signing import VerifyKey
+from storage.blobs import Held
 
 BAD_GATEWAY = 502
 _PASSED_ON = (400, 403, 404)
@@ -246,8 +248,17 @@ class Blobs(Protocol):
     def read(self, digest: bytes, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `end`, in chunks."""
 
+    def path(self, digest: bytes) -> Path | None:
+        """The blob's file, if it is one of this machine's (whether it is there or not)."""
+
     async def delete(self, digest: bytes) -> None:
         """Forgets the blob, if it is there."""
+
+    async def held(self, first: int) -> Sequence[Held]:
+        """The blobs whose digest begins with this byte."""
+
+    async def forget_unfinished(self, before: int) -> None:
+        """Gives up what was begun before that time (ms since 1970) and has not come in whole."""
 
 
 class NoRemotes:

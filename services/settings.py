@@ -7,6 +7,9 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 
+from services.upstream.settings import Upstream
+from storage.bucket import Bucket
+
 SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -160,14 +163,33 @@ class Federation:
     send_presence: bool = False
 
 
+class LegacyDownloads(Enum):
+    """Whose files the endpoints without authentication give out (§Content repository, v1.11: they are frozen)."""
+
+    FROZEN = "frozen"
+    OPEN = "open"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What may be uploaded, and the folder it goes to."""
+    """What may be uploaded, the folder (or bucket) it goes to, who gets it, and how long it is kept (None: for ever)."""
 
     folder: Path
     max_upload: int = 50 * MIB
     max_pixels: int = 32 * 1024 * 1024
     remote_cache: int = 5 * 1024 * MIB
+    bucket: Bucket | None = None
+    max_pending: int = 10
+    pending_lifetime: int = DAY
+    user_quota: int | None = None
+    total_quota: int | None = None
+    legacy_downloads: LegacyDownloads = LegacyDownloads.FROZEN
+    frozen_from: int | None = None  # ms since 1970
+    blocked_servers: tuple[str, ...] = ()  # with * and ?
+    local_lifetime: int | None = None
+    remote_lifetime: int | None = None
+    delete_with_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,4 +317,5 @@ class Settings:
     threepids: Threepids = field(default_factory=Threepids)
     well_known: WellKnown = field(default_factory=WellKnown)
     oauth: OAuth = field(default_factory=OAuth)
+    upstream: Upstream = field(default_factory=Upstream)
     push: Push = field(default_factory=Push)

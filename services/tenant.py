@@ -8,7 +8,7 @@ import time
 from asyncio import sleep
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from protocol.ids import RoomID, ServerName
 from protocol.signing import SigningKey, VerifyKey
@@ -17,6 +17,7 @@ from services.appservices.calls import Calls, NoCalls
 from services.appservices.registry import Appservices
 from services.bell import Bell
 from services.keys.stale_lists import StaleLists
+from services.media.downloads import Downloads
 from services.observations import Observation
 from services.once import Once
 from services.outside import NobodyOutside, Outside
@@ -119,9 +120,15 @@ class Tenant:
     search: Searching = field(default_factory=Searching)
     told_spaces: Once[Question, Told | None] = field(default_factory=Once)
     fetching: Once[tuple[ServerName, str], None] = field(default_factory=Once)  # files of other servers
+    downloads: Downloads = field(default_factory=Downloads)
+    stored_bytes: Once[str, int] = field(default_factory=Once)  # of all files that were uploaded here
     delayed: Bell = field(default_factory=Bell)  # there are new delayed events
     outbox: Bell = field(default_factory=Bell)  # there are new mails
     outside: Outside = field(default_factory=NobodyOutside)
+    push_gateways: Outside = field(default_factory=NobodyOutside)
+    upstream: Outside = field(default_factory=NobodyOutside)
+    """To the identity providers of the configuration, in private networks too."""
+    upstream_known: Once[str, Any] = field(default_factory=Once)  # what they tell of themselves, and their keys
 
 
 class SystemClock:

@@ -57,7 +57,9 @@ class Spool:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-            raise Unknown("The server has no room left for this file", status=_INSUFFICIENT_STORAGE) from error
+            raise Unknown(
+                "The server has no room left for this file", status=_INSUFFICIENT_STORAGE
+            ) from error
         finally:
             await asyncio.to_thread(_close, handle, path)
 

@@ -86,7 +86,9 @@ async def unnamed(tx: Tx, ours: str, before: int, limit: int) -> list[str]:
     return [row["media_id"] for row in await tx.fetch(_UNNAMED, ours, before, limit)]
 
 
-_OF_USER = sql("SELECT media_id FROM media WHERE user_id = $1 AND digest IS NOT NULL ORDER BY created LIMIT $2")
+_OF_USER = sql(
+    "SELECT media_id FROM media WHERE user_id = $1 AND digest IS NOT NULL ORDER BY created LIMIT $2"
+)
 
 
 async def oldest_of_user(tx: Tx, user_id: str, limit: int) -> Sequence[str]:

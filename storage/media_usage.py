@@ -92,9 +92,7 @@ _PAGES = {
 _NUMBER_OF_USER = sql("SELECT count(*) FROM media WHERE user_id = $1 AND digest IS NOT NULL")
 
 
-async def files_of_user(
-    tx: Tx, ours: str, user_id: str, page: Page
-) -> tuple[int, Sequence[asyncpg.Record]]:
+async def files_of_user(tx: Tx, ours: str, user_id: str, page: Page) -> tuple[int, Sequence[asyncpg.Record]]:
     """How many files a user has, and a page of them; `page.order` is one of ORDERS."""
     statement = _PAGES[page.order, page.backwards]
     total = int(await tx.fetchval(_NUMBER_OF_USER, user_id))
@@ -119,7 +117,9 @@ async def file_of(tx: Tx, ours: str, origin: str, media_id: str) -> asyncpg.Reco
     return await tx.fetchrow(_FILE, origin, media_id, ours)
 
 
-_IN_ROOM = sql("SELECT DISTINCT origin, media_id FROM media_in_events WHERE room_id = $1 AND redacted IS NULL")
+_IN_ROOM = sql(
+    "SELECT DISTINCT origin, media_id FROM media_in_events WHERE room_id = $1 AND redacted IS NULL"
+)
 
 
 async def named_in_room(tx: Tx, room_id: str) -> list[tuple[str, str]]:

@@ -22,7 +22,9 @@ async def quarantine(tx: Tx, ours: str, origin: str, media_id: str, by: str, now
     return _count(await tx.execute(_ONE, ours, by, now, origin, media_id))
 
 
-_OF_USER = sql("WITH wanted AS (SELECT $1 AS origin, u.media_id FROM media AS u WHERE u.user_id = $4)" + _ADD)
+_OF_USER = sql(
+    "WITH wanted AS (SELECT $1::text AS origin, u.media_id FROM media AS u WHERE u.user_id = $4)" + _ADD  # noqa: S608
+)
 
 
 async def quarantine_of_user(tx: Tx, ours: str, user_id: str, by: str, now: int) -> int:
@@ -31,7 +33,8 @@ async def quarantine_of_user(tx: Tx, ours: str, user_id: str, by: str, now: int)
 
 
 _IN_ROOM = sql(
-    "WITH wanted AS (SELECT DISTINCT n.origin, n.media_id FROM media_in_events AS n WHERE n.room_id = $4)" + _ADD
+    "WITH wanted AS (SELECT DISTINCT n.origin, n.media_id FROM media_in_events AS n WHERE n.room_id = $4)"  # noqa: S608
+    + _ADD
 )
 
 

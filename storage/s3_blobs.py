@@ -61,7 +61,9 @@ class S3Blobs:
         """The bytes from `start` to before `end`, in chunks. Raises FileNotFoundError when it is not there."""
         if end is not None and end <= start:
             return
-        asked = {} if (start, end) == (0, None) else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        asked = (
+            {} if (start, end) == (0, None) else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        )
         try:
             found = await self._s3.get_object(**self._object(digest), **asked)
         except ClientError as error:
@@ -127,7 +129,9 @@ class S3Blobs:
 async def s3_blobs(bucket: Bucket, folder: Path) -> AsyncIterator[S3Blobs]:
     """The blobs of a bucket, as long as this lasts; what is coming in lies in the folder."""
     # Others than Amazon's do not know the newer checksums.
-    config = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    config = Config(
+        request_checksum_calculation="when_required", response_checksum_validation="when_required"
+    )
     client = get_session().create_client(
         "s3",
         endpoint_url=bucket.endpoint,

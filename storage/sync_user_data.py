@@ -28,6 +28,21 @@ async def account_data_changes(
     return await tx.fetch(_ACCOUNT_DATA, user_id, after, upto, list(whole_rooms))
 
 
+_HEARING = sql(
+    """
+    SELECT EXISTS (
+        SELECT FROM account_data
+        WHERE user_id = $1 AND room_id = '' AND type = 'm.ignored_user_list' AND position > $2
+    ) OR EXISTS (SELECT FROM push_rules WHERE user_id = $1 AND position > $2)
+"""
+)
+
+
+async def hears_otherwise(tx: Tx, user_id: str, after: int) -> bool:
+    """Has it changed since a position whom the user ignores, or what the user's push rules are?"""
+    return await tx.fetchval(_HEARING, user_id, after) is True
+
+
 _RECEIPTS = sql(
     """
     SELECT r.room_id, r.user_id, r.receipt_type, r.thread_id, r.event_id, r.ts

@@ -27,7 +27,9 @@ async def linked_user(tx: Tx, provider: str, subject: str) -> str | None:
     return user_id
 
 
-_LINKS = sql("SELECT provider, subject FROM upstream_links WHERE user_id = ANY($1::text[]) ORDER BY created, provider")
+_LINKS = sql(
+    "SELECT provider, subject FROM upstream_links WHERE user_id = ANY($1::text[]) ORDER BY created, provider"
+)
 
 
 async def links_of(tx: Tx, user_ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,14 +1,17 @@
 """Replies turned into HTTP responses, with the headers that every response has."""
 
-from collections.abc import AsyncIterable, Mapping
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from protocol.json import encoded
+from protocol.matrix_error import NotFound
 from web.cors import CORS_HEADERS
-from web.reply import JSON_TYPE, Reply
+from web.reply import JSON_TYPE, FileBody, Reply
+from web.send_file import send_file
 from web.socket import Upgrade, converse
 
 SERVER = "Hearth"
@@ -70,6 +73,8 @@ async def respond(request: web.BaseRequest, reply: Any) -> web.StreamResponse:
     body = reply.body
     if isinstance(body, bytes):
         return response_of(reply, body)
+    if isinstance(body, FileBody):
+        return await _write_file(request, reply, body)
     if isinstance(body, AsyncIterable):
         return await _write(request, stream_of(reply), body)
     if reply.content_type is None:
@@ -83,6 +88,33 @@ async def _converse(request: web.BaseRequest, upgrade: Upgrade) -> web.StreamRes
     except Exception as error:
         raise Torn from error
     return over or json_response(426, _NOT_UPGRADED, _UPGRADE)
+
+
+async def _write_file(request: web.BaseRequest, reply: Reply, body: FileBody) -> web.StreamResponse:
+    if request.method == "HEAD":
+        return await _write(request, stream_of(reply), _nothing())
+    try:
+        file = await asyncio.to_thread(body.path.open, "rb", 0)
+    except FileNotFoundError:
+        raise NotFound("There is no such file any more") from None
+    with file:
+        response = stream_of(reply)
+        await response.prepare(request)
+        try:
+            if body.before:
+                await response.write(body.before)
+            await send_file(request, response, file, body.start, body.end)
+            if body.after:
+                await response.write(body.after)
+            await response.write_eof()
+        except Exception as error:
+            raise Torn from error
+    return response
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 async def _write(

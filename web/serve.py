@@ -127,9 +127,7 @@ class Site(Generic[T, R]):
         match = self.router.find(request.method, target.partition("?")[0])
         tenant = self._tenant(request.host)
         token_in_query = self._token_in_query(tenant)
-        return Call(
-            tenant, None, match.endpoint, match.path, target, request, token_in_query=token_in_query
-        )
+        return Call(tenant, None, match.endpoint, match.path, target, request, token_in_query=token_in_query)
 
     def _tenant(self, host: str) -> T:
         if self.tenants:

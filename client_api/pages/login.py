@@ -72,6 +72,7 @@ def _page(
         onward=onward,
         name=name[:MAX_NAME],
         again=again,
+        providers=[provider.face for provider in seen.tenant.settings.upstream.providers],
         may_register=seen.tenant.settings.registration.mode is not RegistrationMode.CLOSED,
         message=None if wrong is None else wrong.message,
     )

@@ -4,8 +4,10 @@ from client_api import AnonymousCall
 from client_api.pages.render import see_other, source_of
 from client_api.pages.visit import MAX_FORM, here, shown, to_sign_in, visit
 from protocol.matrix_error import InvalidParam
-from services.oauth.legacy_sso import is_target, with_login_token
+from services.oauth.legacy_sso import is_target, is_trusted, with_login_token
 from services.oauth.urls import ROOT
+from services.settings import RegistrationMode
+from services.tenant import Tenant
 from web.endpoint import GENERAL, Auth, endpoint
 from web.reply import Reply
 
@@ -17,8 +19,9 @@ async def show_sso(call: AnonymousCall) -> Reply:
     seen = await visit(call)
     target = _target(call)
     if seen.browser is None:
-        create = call.query_text("action", "login") == "register"
-        return to_sign_in(here(call, "sso"), "registration" if create else "login")
+        return _first_sign_in(call)
+    if is_trusted(call.tenant, target):
+        return see_other(await with_login_token(call.tenant, target, seen.browser.user_id))
     shown_as = target.partition("?")[0].partition("#")[0]
     return seen.page("sso", also_to=source_of(target), onward=here(call, "sso"), target=shown_as)
 
@@ -34,6 +37,21 @@ async def submit_sso(call: AnonymousCall) -> Reply:
     if seen.form().get("answer") != "allow":
         return seen.page("done", title="Done", message="The application was not let in.")
     return see_other(await with_login_token(call.tenant, target, seen.browser.user_id))
+
+
+def _first_sign_in(call: AnonymousCall) -> Reply:
+    """To the provider that the client has named, or to the page where people choose."""
+    onward, provider = here(call, "sso"), call.query_text("provider", None)
+    if provider is not None:
+        return to_sign_in(onward, "upstream", provider=provider)
+    create = call.query_text("action", "login") == "register" and may_register(call.tenant)
+    return to_sign_in(onward, "registration" if create else "login")
+
+
+def may_register(tenant: Tenant) -> bool:
+    """Is there a page for new people beside the providers, which make accounts by themselves?"""
+    is_closed = tenant.settings.registration.mode is RegistrationMode.CLOSED
+    return not (is_closed and tenant.settings.upstream.providers)
 
 
 def _target(call: AnonymousCall) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from client_api import AnonymousCall
 from client_api.oauth_server_metadata import check_enabled
-from client_api.pages.render import page, see_other
+from client_api.pages.render import page, see_other, source_of
 from protocol.ids import UserID
 from protocol.matrix_error import MatrixError
 from services.oauth.browsers import (
@@ -53,7 +53,9 @@ class Visit:
         """A page for this browser; its forms carry `form_token`."""
         values = {"server": self.tenant.name, "form_token": form_token(self.secret), **values}
         values["user_id"] = self.browser.user_id if self.browser else None
-        shown = page(template, status, also_to, **values)
+        # Clients that need not be asked for: the answer to a form may lead straight to them.
+        trusted = map(source_of, self.tenant.settings.upstream.trusted_clients)
+        shown = page(template, status, " ".join(dict.fromkeys([also_to, *trusted])).strip(), **values)
         return self.with_cookie(shown, self.secret) if self.is_new else shown
 
     def with_cookie(self, reply: Reply, secret: str) -> Reply:

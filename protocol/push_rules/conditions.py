@@ -11,9 +11,11 @@ from protocol.ids import UserID
 from protocol.json import JsonObject
 from protocol.property_path import Path, parse_path, value_at
 from protocol.push_rules.rule import ME, Condition
+from protocol.push_rules.times import parse_times
 
 BODY: Final = ("content", "body")
 DEFAULT_NOTIFICATION_LEVEL: Final = 50
+TIME_AND_DAY: Final = ("time_and_day", "org.matrix.msc3767.time_and_day")  # MSC3767
 THREAD_SUBSCRIPTION: Final = "io.element.msc4306.thread_subscription"  # MSC4306
 
 
@@ -79,7 +81,7 @@ class Context:
     """Whom an event might be pushed to, and the room around it.
 
     Without a user it is about nobody in particular: no condition on the user's own ID holds. `subscribed` is whether
-    the user is to the thread that the event is in; None: it is in none.
+    the user is to the thread that the event is in; None: it is in none. `now` is the time, in ms since 1970.
     """
 
     user_id: UserID | None
@@ -88,6 +90,7 @@ class Context:
     sender_power: float
     notification_levels: Mapping[str, int]
     subscribed: bool | None = None
+    now: int = 0
 
 
 Test: TypeAlias = Callable[[EventProperties, Context], bool]
@@ -230,6 +233,11 @@ def _thread_subscription(condition: Condition) -> Test | None:
     return lambda event, context: context.subscribed is wanted
 
 
+def _time_and_day(condition: Condition) -> Test | None:
+    times = parse_times(condition)
+    return None if times is None else lambda event, context: times.hold_at(context.now)
+
+
 _KINDS: Final[Mapping[str, Callable[[Condition], Test | None]]] = {
     "event_match": _event_match,
     "event_property_is": _event_property_is,
@@ -238,6 +246,7 @@ _KINDS: Final[Mapping[str, Callable[[Condition], Test | None]]] = {
     "room_member_count": _room_member_count,
     "sender_notification_permission": _sender_notification_permission,
     THREAD_SUBSCRIPTION: _thread_subscription,
+    **dict.fromkeys(TIME_AND_DAY, _time_and_day),
 }
 
 

@@ -9,6 +9,7 @@ from services.accounts.passwords import hash_password, is_outdated, is_password
 from services.accounts.tokens import LOGIN, digest_of, new_token
 from services.appservices.registry import Appservice
 from services.tenant import Tenant
+from services.upstream.ldap import by_directory
 from storage.accounts import Account, get_account, set_password
 from storage.sessions import insert_login_token, take_login_token
 
@@ -24,9 +25,18 @@ async def by_password(tenant: Tenant, name: str, password: str) -> UserID:
     if account is not None and account.deactivated:
         raise UserDeactivated
     if account is None or password_hash is None or not right:
-        raise Forbidden("Wrong user name or password")
+        return await _by_directory(tenant, name, password)
     if is_outdated(tenant.settings.passwords, password_hash):
         await _renew_hash(tenant, account.user_id, password_hash, password)
+    return _admitted(account)
+
+
+async def _by_directory(tenant: Tenant, name: str, password: str) -> UserID:
+    """The same for those whose password is kept elsewhere, where it is."""
+    user_id = await by_directory(tenant, name, password)
+    account = None if user_id is None else await _account(tenant, user_id)
+    if account is None:
+        raise Forbidden("Wrong user name or password")
     return _admitted(account)
 
 

@@ -20,6 +20,7 @@ from services.accounts.uia_stages import SomebodyElse, Stage, check_stage, param
 from services.oauth.approval import refuse_oauth
 from services.requester import Requester
 from services.tenant import Tenant
+from services.upstream.proof import with_providers
 from storage.uia import UiaSession as UiaSession
 from storage.uia import bind_body, complete_stage, delete_session, get_session, insert_session
 
@@ -55,6 +56,7 @@ async def require_uia(
     """
     refuse_oauth(requester)
     user_id = None if requester is None else requester.user_id
+    flows = await with_providers(tenant, user_id, flows)
     said = _auth_of(operation.body)
     if said is None:
         raise _needed(tenant, flows, await _begin(tenant, user_id, operation))

@@ -26,6 +26,7 @@ class Stage(StrEnum):
     EMAIL = "m.login.email.identity"
     PASSWORD = "m.login.password"
     REGISTRATION_TOKEN = "m.login.registration_token"
+    SSO = "m.login.sso"
     TERMS = "m.login.terms"
 
 
@@ -56,6 +57,8 @@ async def check_stage(
             return await _captcha(tenant, said)
         case Stage.EMAIL:
             return await shown_by_email(tenant, path, said)
+        case Stage.SSO:
+            raise Forbidden("This stage is passed in a browser")
         case Stage.DUMMY | Stage.TERMS:
             return {}
 

@@ -8,6 +8,7 @@ from storage.oauth.browsers import delete_expired_browsers
 from storage.oauth.codes import delete_codes_before
 from storage.oauth.device_codes import delete_device_codes_before
 from storage.rendezvous import delete_expired_mailboxes
+from storage.upstream import delete_expired_attempts
 
 REMEMBERED = HOUR
 """So long a code that comes again is known to have been one; and a device is told that its time was over."""
@@ -21,3 +22,4 @@ async def forget_expired(tenant: Tenant) -> None:
         await delete_device_codes_before(tx, now - REMEMBERED)
         await delete_expired_browsers(tx, now)
         await delete_expired_mailboxes(tx, now)
+        await delete_expired_attempts(tx, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from protocol.ids import UserID
 from services.accounts.login import make_login_token
 from services.oauth.metadata import MAX_URI, is_uri
@@ -24,6 +26,18 @@ _TOKEN = "loginToken"
 def is_target(uri: str) -> bool:
     """Can a browser be sent there with a token?"""
     return len(uri) <= MAX_URI and is_uri(uri) and not uri.lower().startswith(_NOT_ELSEWHERE)
+
+
+def is_trusted(tenant: Tenant, uri: str) -> bool:
+    """Has the operator said that the client there may have tokens of users who are not asked?"""
+    asked = urlsplit(uri)
+    for known in map(urlsplit, tenant.settings.upstream.trusted_clients):
+        same_place = (known.scheme, known.netloc) == (asked.scheme, asked.netloc)
+        folder = known.path if known.path.endswith("/") else f"{known.path}/"
+        climbs = ".." in asked.path or "%2e" in asked.path.lower()  # browsers take both for a way up
+        if same_place and f"{asked.path}/".startswith(folder) and not climbs:
+            return True
+    return False
 
 
 async def with_login_token(tenant: Tenant, uri: str, user_id: UserID) -> str:

@@ -51,14 +51,14 @@ def levels_of(version: RoomVersion, state: Mapping[StateKey, Event], sender: str
 
 
 def context_of(
-    rules: UserRules, member: Event | None, joined: int, levels: Levels, subscribed: bool | None
+    rules: UserRules, member: Event | None, joined: int, levels: Levels, subscribed: bool | None, now: int
 ) -> Context:
-    """What a user's rules ask for; `member` is the user's own member event, where the rules ask for the name, and
-    `subscribed` how the user stands to the event's thread, if it is in one.
+    """What a user's rules ask for; `member` is the user's own member event, where the rules ask for the name, `subscribed`
+    how the user stands to the event's thread, if it is in one, and `now` the time at which they are asked.
     """
     name = member.content.get("displayname") if member is not None else None
     name = name if isinstance(name, str) else None
-    return Context(rules.user_id, name, joined, levels.power, levels.needed, subscribed)
+    return Context(rules.user_id, name, joined, levels.power, levels.needed, subscribed, now)
 
 
 async def subscribers(tx: Tx, rules: Collection[UserRules], event: Event) -> frozenset[UserID] | None:

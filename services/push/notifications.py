@@ -47,14 +47,16 @@ async def notifications_of(
         rules = (await tenant.evaluators.rules_of(tx, (user_id,)))[user_id]
         ignored = await ignored_users(tx, user_id)
         wanted = stored.Wanted(user_id, NEWEST if before is None else before, limit + 1, ignored)
-        found = await _find(tx, wanted, rules.classification, only_highlights)
+        found = await find(tx, wanted, rules.classification, only_highlights=only_highlights)
         rows = await stored.notified_events(tx, user_id, found[:limit])
         more = len(found) > limit
         return Notifications(await _show(tenant, tx, rules, rows), found[limit - 1] if more else None)
 
 
-async def _find(tx: Tx, wanted: stored.Wanted, modes: Classification, only_highlights: bool) -> list[int]:
-    """The positions of the page's events, and one more if there are more."""
+async def find(
+    tx: Tx, wanted: stored.Wanted, modes: Classification, *, only_highlights: bool
+) -> list[int]:
+    """The positions of what is wanted, the newest first."""
     if modes.everywhere is RoomMode.MUTED:
         return []
     muted = _rooms(modes, RoomMode.MUTED)
@@ -108,7 +110,7 @@ def _actions(
     """What the rules say now; where they say nothing any more, what is known of what they said then."""
     levels = levels_of(event.version, state, event.sender)
     subscribed = None if threaded is None else rules.user_id in threaded
-    context = context_of(rules, state.get(member_key(rules)), row["joined"], levels, subscribed)
+    context = context_of(rules, state.get(member_key(rules)), row["joined"], levels, subscribed, event.origin_server_ts)
     actions = evaluate(rules.compiled, EventProperties(event), context)
     if actions is not None and actions.notify:
         return actions.json

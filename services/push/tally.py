@@ -129,7 +129,7 @@ async def _context(
     if rules.asks_display_name:
         key = member_key(rules)
         member = (await head.state_events(tenant.database, (key,))).get(key)
-    return context_of(rules, member, head.joined, levels, subscribed)
+    return context_of(rules, member, head.joined, levels, subscribed, tenant.clock.now())
 
 
 def _mentions_room(event: Event) -> bool:

@@ -42,6 +42,12 @@ async def unread(
     return {room_id: found.unread(rules.classification.mode_in(room_id)) for room_id, found in known.items()}
 
 
+async def with_any_unread(tx: Tx, user_id: UserID, room_ids: Collection[str]) -> set[str]:
+    """Those of the rooms in which something would be unread if the user ignored nobody and heard all."""
+    rows = await unread_rows(tx, user_id, room_ids, ())
+    return {row["room_id"] for row in rows if row["notify"] > 0 or row["highlight"] > 0}
+
+
 # A look at many rooms is a first one: what it finds is not remembered, for it would be much for each user.
 _FEW = 10
 

@@ -45,7 +45,7 @@ async def initial_sync(tenant: Tenant, requester: Requester, limit: int, *, arch
     async with tenant.database.read() as tx:
         memberships = await memberships_of_user(tx, requester.user_id, wanted)
         data = await account_data_changes(tx, requester.user_id, -1, NEWEST, ())
-        likings = await read_likings(tx, requester.user_id)
+        likings = await read_likings(tx, requester.user_id, tenant.settings.server_notices)
     rooms = []
     for membership in memberships:
         if membership.membership == "invite":

@@ -110,6 +110,7 @@ async def _rooms(
     heroes = {room_id: found.heroes for room_id, found in news.summaries.items()}
     news.states = await state.changes(look, windows, news.timelines, heroes)
     counted = {w.room_id for w in windows if w.section is Section.JOIN} | read.own
+    counted |= await unread.recounted(look)
     news.unread = await unread.changes(look, sorted(counted))
     news.rendered = await rendered(look, windows, news.timelines, news.states)
     return news

@@ -162,7 +162,7 @@ class _Poll:
             now=self._tenant.clock.now(),
             listener=listener,
             memory=listener.memory_of(self._requester.device_id),
-            likings=await likings_of(listener, tx),
+            likings=await likings_of(self._tenant, listener, tx),
             noted=noted,
             full_state=self._request.full_state,
             state_after=self._request.state_after,

@@ -25,6 +25,8 @@ class Attempt:
 
     onward: str
     uia: str | None
+    again: bool  # the provider is to ask, whatever it knows
+    begun: int
     nonce: str
     verifier: str
 
@@ -40,9 +42,11 @@ class Naming:
     onward: str
 
 
-async def begin(tenant: Tenant, provider: str, browser: str, onward: str, uia: str | None) -> tuple[str, Attempt]:
+async def begin(
+    tenant: Tenant, provider: str, browser: str, onward: str, *, uia: str | None = None, again: bool = False
+) -> tuple[str, Attempt]:
     """The state to send along, and what is kept of it; `browser` is the secret of its cookie."""
-    attempt = Attempt(onward, uia, _secret(tenant), _secret(tenant))
+    attempt = Attempt(onward, uia, again, tenant.clock.now(), _secret(tenant), _secret(tenant))
     return await _keep(tenant, provider, browser, {"away": asdict(attempt)}), attempt
 
 
@@ -73,7 +77,9 @@ async def _take(tenant: Tenant, provider: str, browser: str, secret: str, kind: 
     async with tenant.database.read() as tx:
         stored = await take_attempt(tx, digest_of(secret), tenant.clock.now())
     if stored is None or not hmac.compare_digest(stored.browser, digest_of(browser)):
-        raise Forbidden("This login was not begun in this browser, has been finished already, or took too long")
+        raise Forbidden(
+            "This login was not begun in this browser, has been finished already, or took too long"
+        )
     content = orjson.loads(stored.content)
     if stored.provider != provider or kind not in content:
         raise Forbidden("This login was begun elsewhere")

@@ -52,6 +52,14 @@ async def delete_browser(tx: Tx, token_id: bytes) -> None:
     await tx.execute(_DELETE, token_id)
 
 
+_DELETE_OF_USER = sql("DELETE FROM oauth_browsers WHERE user_id = $1")
+
+
+async def delete_browsers_of(tx: Tx, user_id: str) -> None:
+    """The user is signed in in no browser any more."""
+    await tx.execute(_DELETE_OF_USER, user_id)
+
+
 _ALLOW_RESET = sql("""
     INSERT INTO oauth_resets (user_id, expires) VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE SET expires = EXCLUDED.expires
 """)

@@ -71,7 +71,7 @@ async def highlights(
 
 _SHOWN = sql(
     """
-    SELECT e.event_id, e.room_id, e.position, r.room_version, r.joined,
+    SELECT e.event_id, e.room_id, e.position, e.type, e.sender, e.origin_server_ts, r.room_version, r.joined,
         e.highlights_all::int + coalesce(d.highlight, 0) > 0 AS highlight,
         EXISTS (
             SELECT FROM receipts AS c
@@ -93,8 +93,8 @@ _SHOWN = sql(
 
 
 async def notified_events(tx: Tx, user_id: str, positions: Collection[int]) -> list[Any]:
-    """The events at these positions, the newest first: event_id, room_id, position, the room's version and how many are
-    joined to it, and whether the event highlights for the user and the user has read it.
+    """The events at these positions, the newest first: event_id, room_id, position, type, sender, origin_server_ts, the room's
+    version and how many are joined to it, and whether the event highlights for the user and the user has read it.
     """
     return await tx.fetch(_SHOWN, user_id, list(positions))
 

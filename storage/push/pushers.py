@@ -116,24 +116,9 @@ async def mark_pushers(tx: Tx, marks: Collection[Mark]) -> None:
     await tx.execute(_MARK, *columns)
 
 
-_DUE = sql("""
-    UPDATE pushers SET due = $4 WHERE user_id = $1 AND app_id = $2 AND pushkey = $3 AND due IS NULL
-""")
+_DUE = sql("UPDATE pushers SET due = $4 WHERE user_id = $1 AND app_id = $2 AND pushkey = $3")
 
 
-async def set_due(tx: Tx, user_id: str, app_id: str, pushkey: str, due: int) -> None:
-    """A digest is to be written then, unless one is to be already."""
+async def set_due(tx: Tx, user_id: str, app_id: str, pushkey: str, due: int | None) -> None:
+    """The next digest is to be written then; None: when there is something again."""
     await tx.execute(_DUE, user_id, app_id, pushkey, due)
-
-
-_DIGESTED = sql("""
-    UPDATE pushers SET due = $5, position = greatest(position, $4)
-    WHERE user_id = $1 AND app_id = $2 AND pushkey = $3
-""")
-
-
-async def digested(
-    tx: Tx, user_id: str, app_id: str, pushkey: str, position: int, due: int | None
-) -> None:
-    """The digest has what there was up to this position; the next one is due then."""
-    await tx.execute(_DIGESTED, user_id, app_id, pushkey, position, due)

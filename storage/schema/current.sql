@@ -941,11 +941,12 @@ CREATE INDEX media_of_redacted ON media_in_events (redacted) WHERE redacted IS N
 -- ── e-mails about missed messages: how long it is quiet about a room ──
 
 CREATE TABLE push_mail_rooms (
-    user_id text   NOT NULL,
-    address text   NOT NULL,
-    room_id text   NOT NULL,
-    sent    bigint NOT NULL,                               -- when a mail spoke of it last
-    pause   bigint NOT NULL,                               -- how long (ms) none does after that; it grows
+    user_id  text   NOT NULL,
+    address  text   NOT NULL,
+    room_id  text   NOT NULL,
+    position bigint NOT NULL,                              -- mails have told of it up to here
+    sent     bigint NOT NULL,                              -- when one did so last
+    pause    bigint NOT NULL,                              -- how long (ms) none does after that; it grows
     PRIMARY KEY (user_id, address, room_id)
 );
 

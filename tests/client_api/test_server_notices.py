@@ -83,3 +83,18 @@ async def test_without_a_voice_there_is_no_such_thing(homeserver: Homeserver) ->
     admin = await _admin(homeserver)
     status, said = await admin.post(SEND, {"user_id": admin.user_id, "content": CONTENT})
     assert (status, said["errcode"]) == (404, "M_UNRECOGNIZED")
+
+
+async def test_nobody_can_shut_the_server_out(speaking: Homeserver) -> None:
+    admin, bob = await _admin(speaking), await speaking.user("bob")
+    for type, content in (
+        ("m.invite_permission_config", {"default_action": "block"}),
+        ("m.ignored_user_list", {"ignored_users": {NOTICES.user_id: {}}}),
+    ):
+        await bob.ok("PUT", f"user/{bob.user_id}/account_data/{type}", json=content)
+    await admin.ok("POST", SEND, json={"user_id": bob.user_id, "content": CONTENT})
+    assert (await admin.post("createRoom", {"invite": [bob.user_id]}))[1]["errcode"] == "M_INVITE_BLOCKED"
+    [room_id] = (await bob.sync())["rooms"]["invite"]
+    await bob.join(room_id)
+    events = (await bob.sync())["rooms"]["join"][room_id]["timeline"]["events"]
+    assert CONTENT in [event["content"] for event in events]

@@ -33,6 +33,7 @@ class Said:
     root: str
     content: dict[str, Any]
     is_quiet: bool = False  # an edit, or a reaction
+    carols_mode: str = ""  # then: the rules of those who look out for words are asked at each message
     is_redacted: bool = False
 
 
@@ -50,7 +51,8 @@ class Model:
     def says(
         self, sender: str, event_id: str, content: dict[str, Any], root: str = "", *, is_quiet: bool = False
     ) -> None:
-        self.said.append(Said(event_id, sender, root, content, is_quiet))
+        carols_mode = next((mode for user_id, mode in self.modes.items() if user_id.startswith("@carol")), "")
+        self.said.append(Said(event_id, sender, root, content, is_quiet, carols_mode))
         self.reads(sender, root, event_id)
 
     def comes_anew(self, user_id: str) -> None:
@@ -79,7 +81,7 @@ class Model:
         by_room = mentions.get("room", False) and said.sender.startswith("@alice")
         is_mentioned = by_room or user_id in mentions.get("user_ids", ())
         has_cake = said.content.get("body") == "cake" and user_id.startswith("@carol") and not said.is_quiet
-        match self.modes.get(user_id):
+        match said.carols_mode if user_id.startswith("@carol") else self.modes.get(user_id):
             case "muted":
                 return 0, 0
             case "mentions":

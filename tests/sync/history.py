@@ -40,6 +40,7 @@ class History:
             (2, self._is_there),
             (2, self._forgets),
             (3, self._answers_in_thread),
+            (3, self._hears),
         ]
 
     async def step(self) -> None:
@@ -173,6 +174,15 @@ class History:
         if self.events:
             room, event_id = self.random.choice(self.events)
             await self._put_event(who, room, f"redact/{quote(event_id, safe='')}/{self._unique()}", {})
+
+    async def _hears(self, who: Client) -> None:
+        """All that is said in a room, or only what mentions them."""
+        path = f"pushrules/global/room/{self._room()}"
+        if self.random.random() < 0.5:
+            status, said = await who.put(path, {"actions": []})
+        else:
+            status, said = await who.delete(path)
+        assert status in (200, 400, 404), said
 
     async def _types(self, who: Client) -> None:
         body = {"typing": True, "timeout": 120_000} if self.random.random() < 0.6 else {"typing": False}

@@ -6,7 +6,7 @@ from protocol.build import EventDraft
 from protocol.ids import UserID, parse_user_id, server_of
 from protocol.invite_permissions import Verdict
 from protocol.matrix_error import Forbidden, InviteBlocked
-from services.guards import count_invite
+from services.guards import count_invite, is_server
 from services.likings import permissions_of
 from services.requester import Requester
 from services.tenant import Tenant
@@ -19,8 +19,8 @@ async def check_invite(tenant: Tenant, requester: Requester, draft: EventDraft) 
     guest = parse_user_id(draft.state_key)
     check_reachable(tenant, guest)
     await count_invite(tenant, requester)
-    # «m.invite_permission_config: default_action block» does not hold for application services.
-    if requester.appservice is None:
+    # «m.invite_permission_config: default_action block» does not hold for application services; nor for the server's own word.
+    if requester.appservice is None and not is_server(tenant, requester):
         await check_wants_invites(tenant, guest, requester.user_id)
 
 

@@ -173,7 +173,7 @@ class _Poll:
             now=self._tenant.clock.now(),
             listener=self._listener,
             memory=DeviceMemory(),
-            likings=await likings_of(self._listener, lazily),
+            likings=await likings_of(self._tenant, self._listener, lazily),
             noted=noted,
             full_state=False,
             state_after=False,
@@ -218,7 +218,8 @@ class _Poll:
         return self._answer(state, look, rooms, known, away, more, counted)
 
     async def _counted(self, look: Look, rooms: _RoomsTold, around: Around) -> dict[str, Json]:
-        """The unread counts of rooms of which something is told, or which the user has read, where they have changed."""
+        """The unread counts of rooms of which something is told, which the user has read, or hears otherwise, where they have
+        changed."""
         if self._request.accepted:
             return {}
         wanted = {*rooms.told, *around.returning} | {
@@ -226,6 +227,7 @@ class _Poll:
             for room_id in around.moved.own
             if room_id in rooms.matched.configs and room_id in around.known
         }
+        wanted |= rooms.matched.configs.keys() & await unread.recounted(look)
         wanted = {room_id for room_id in wanted if room_id in look.joined and room_id in around.known}
         found = await unread.changes(look, sorted(wanted))
         counted = {room_id: counts["unread_notifications"] for room_id, counts in found.items()}

@@ -7,8 +7,9 @@ from typing import Any
 
 from protocol.ids import RoomID
 from services.push.counts import Counts, Unread
-from services.push.unread import unread
+from services.push.unread import unread, with_any_unread
 from services.sync.look import Look
+from storage.sync_user_data import hears_otherwise
 
 
 async def changes(look: Look, room_ids: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -23,6 +24,16 @@ async def changes(look: Look, room_ids: Collection[str]) -> dict[str, dict[str, 
     return {
         room_id: _by_thread(counts) if by_thread else _in_all(counts) for room_id, counts in found.items()
     }
+
+
+async def recounted(look: Look) -> set[str]:
+    """The rooms whose counts may be others because since then the user ignores other people, or has other push rules."""
+    if look.since is None or (look.noted is not None and not look.noted.account_data):
+        return set()
+    tx = await look.connection.tx()
+    if not await hears_otherwise(tx, look.user_id, look.after):
+        return set()
+    return await with_any_unread(tx, look.user_id, [room for room in look.joined if look.wants_room(room)])
 
 
 def _in_all(counts: Unread) -> dict[str, Any]:

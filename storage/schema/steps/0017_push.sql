@@ -8,10 +8,11 @@ ALTER TABLE pushers ADD COLUMN badge integer NOT NULL DEFAULT 0;
 ALTER TABLE pushers ADD COLUMN due bigint;
 
 CREATE TABLE push_mail_rooms (
-    user_id text   NOT NULL,
-    address text   NOT NULL,
-    room_id text   NOT NULL,
-    sent    bigint NOT NULL,
-    pause   bigint NOT NULL,
+    user_id  text   NOT NULL,
+    address  text   NOT NULL,
+    room_id  text   NOT NULL,
+    position bigint NOT NULL,                              -- mails have told of it up to here
+    sent     bigint NOT NULL,                              -- when one did so last
+    pause    bigint NOT NULL,                              -- how long (ms) none does after that; it grows
     PRIMARY KEY (user_id, address, room_id)
 );

@@ -43,10 +43,12 @@ class Pulse:
         checked(what)
         return found
 
-    async def awaited(self, what: str, look: Callable[[], Awaitable[T | None] | T | None]) -> T:
+    async def awaited(
+        self, what: str, look: Callable[[], Awaitable[T | None] | T | None], seconds: float = LONG
+    ) -> T:
         """As `until`, without counting it."""
         try:
-            async with asyncio.timeout(LONG):
+            async with asyncio.timeout(seconds):
                 while True:
                     self._event.clear()
                     found = look()

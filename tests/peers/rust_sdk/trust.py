@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -63,8 +64,14 @@ async def compare(asking: Person, asked: Person, ask: Any) -> None:
     at_ours, at_theirs = Verification(asking), Verification(asked)
     ours.set_delegate(at_ours)
     theirs.set_delegate(at_theirs)
-    await ask(ours)
-    request = await asked.pulse.until(f"{asked.name} is asked to verify", lambda: at_theirs.request)
+    request = None
+    while request is None:  # a device of which the other has only just heard may be asked too early: the SDK drops that
+        await ask(ours)
+        with suppress(AssertionError):
+            request = await asked.pulse.awaited("a request", lambda: at_theirs.request, seconds=5)
+        if request is None:
+            await ours.cancel_verification()
+    checked(f"{asked.name} is asked to verify")
     checked("by the right user", request.sender_profile.user_id == asking.user_id)
     await theirs.acknowledge_verification_request(request.sender_profile.user_id, request.flow_id)
     await theirs.accept_verification_request()

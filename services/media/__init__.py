@@ -1,0 +1,1 @@
+"""Files of the content repository: their quotas, counters, lifetimes, and what events name."""
