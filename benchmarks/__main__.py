@@ -14,6 +14,9 @@ from benchmarks import (
     idle,
     large_room,
     login,
+    media,
+    push,
+    push_gateway,
     resolution,
     room_size,
     search,
@@ -31,18 +34,21 @@ BENCHMARKS = {
     "sync": sync,
     "sliding": sliding,
     "login": login,
+    "media": media,
     "disk": disk,
     "ceilings": ceilings,
     "resolution": resolution,
     "search": search,
     "federation": federation,
     "large-room": large_room,
+    "push": push,
+    "push-gateway": push_gateway,
 }
 
 
 def main() -> None:
     """Reads the command line and runs."""
-    names = "\n".join(f"  {name:<12}{module.__doc__}" for name, module in BENCHMARKS.items())
+    names = "\n".join(f"  {name:<13}{module.__doc__}" for name, module in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Measures on this machine: the server and its PostgreSQL on one core, the load on another.",

@@ -19,7 +19,7 @@ async def redirect_to_sso(call: AnonymousCall) -> Reply:
 
 
 @endpoint("GET", "/_matrix/client/v3/login/sso/redirect/{idpId}", auth=Auth.NONE, limit=GENERAL)
-async def redirect_to_idp(call: AnonymousCall) -> Reply:
+async def redirect_to_id_p(call: AnonymousCall) -> Reply:
     """The same, and at once on to the identity provider; raises NotFound where there is none of this ID."""
     return _to_page(call, provider_named(call.tenant, call.path["idpId"]).face.id)
 

@@ -21,18 +21,30 @@ VERSIONS = (
     "v1.10",
     "v1.11",
     "v1.12",
+    "v1.13",
+    "v1.14",
+    "v1.15",
+    "v1.16",
+    "v1.17",
+    "v1.18",
+    "v1.19",
 )
-"""A version comes here when nothing that clients ask for by it is missing; tests/spec/not_yet.txt says what is."""
+"""A version comes here when nothing that clients ask for by it is missing: tests/spec/not_yet.txt says what is, and
+tests/spec/changes.txt what came with the later ones and how that is shown.
+"""
 
 UNSTABLE_FEATURES: dict[str, bool] = {
     "com.beeper.msc4446": True,  # the fully-read marker may go back
     "fi.mau.msc2815": True,  # what redacted events said, for moderators
     "org.matrix.simplified_msc3575": True,  # sliding sync, MSC4186
     "org.matrix.msc3391": True,  # deletion of account data
+    "org.matrix.msc3767.time_and_day": True,  # push rules for hours and days
     "org.matrix.msc3814": True,  # dehydrated devices
     "org.matrix.msc3874": True,  # filters by how an event relates to another one
+    "org.matrix.msc3881": True,  # pushers of other devices switched on and off
     "org.matrix.msc3890": True,  # local notification settings go with their device
     "org.matrix.msc3912": True,  # redactions of what relates to an event
+    "org.matrix.msc4076": True,  # pushers without a badge
     "org.matrix.msc4143": True,  # RTC transports
     "org.matrix.msc4155": True,  # invites filtered by users and servers
     "org.matrix.msc4293": True,  # what somebody has sent goes with the ban

@@ -22,6 +22,7 @@ from homeserver.identity import remembered
 from homeserver.keys import KeyFileError
 from homeserver.listen import ListenError
 from homeserver.logging import start_logging
+from homeserver.push_gateway import GatewayError, send_test, serve_gateway
 from homeserver.run import serve
 from storage.embedded.errors import EmbeddedPostgresError
 from storage.schema.migrate import NewerSchema
@@ -31,7 +32,7 @@ Hearth, a Matrix homeserver. Without a configuration `hearth serve` serves local
 PostgreSQL and everything else in ./data."""
 
 EXPECTED = (
-    EmbeddedPostgresError, KeyFileError, ListenError, RegistrationError, NewerSchema, LookupError,
+    EmbeddedPostgresError, GatewayError, KeyFileError, ListenError, RegistrationError, NewerSchema, LookupError,
     commands.CommandError, asyncpg.PostgresError, OSError,
 )  # fmt: skip
 """What may go wrong without being our mistake: the text is enough for the person who reads it."""
@@ -116,6 +117,21 @@ def _parser() -> argparse.ArgumentParser:
         "--tenant", metavar="NAME", help="which server, where the configuration names several"
     )
 
+    _push_gateway(below)
+
+    files = below.add_parser("media", help="uploaded files", description="Files and their bytes.")
+    checking = files.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser(
+        "check",
+        help="whether files and their bytes belong together",
+        description="Looks whether files and their bytes belong together: bytes without a file are deleted when they are a day"
+        " old, what can be had again is forgotten when its bytes are gone, lost files are counted. The server may run"
+        " meanwhile, and does the same once a day.",
+    )
+    _common(checking, commands.media_check)
+    checking.add_argument(
+        "--tenant", metavar="NAME", help="which server, where the configuration names several"
+    )
+
     migrated = below.add_parser(
         "migrate",
         help="bring the database up to date",
@@ -128,6 +144,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     routes.set_defaults(run=None)
     return parser
+
+
+def _push_gateway(below: Any) -> None:
+    gateway = below.add_parser(
+        "push-gateway",
+        help="run the push gateway alone",
+        description="Runs the push gateway without a homeserver and a database, on the listeners that serve push_gateway,"
+        " until Ctrl-C or SIGTERM; or sends a test notification.",
+    )
+    _common(gateway, serve_gateway)
+    testing = gateway.add_subparsers(title="commands", metavar="COMMAND").add_parser(
+        "test",
+        argument_default=argparse.SUPPRESS,  # options may stand before `test` too
+        help="send a test notification",
+        description="Sends a test notification to one device, as the configuration says, and tells how it ended.",
+    )
+    _common(testing, send_test)
+    testing.add_argument("app_id", metavar="APP_ID", help="the app ID of the device's pusher")
+    testing.add_argument("pushkey", metavar="PUSHKEY", help="its pushkey")
+    testing.add_argument(
+        "--push-data",
+        dest="push_data",
+        default=None,
+        metavar="JSON",
+        help="the pusher's data (WebPush: endpoint, auth)",
+    )
 
 
 Run = Callable[[Config, argparse.Namespace], Coroutine[Any, Any, None]]

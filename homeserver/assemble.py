@@ -10,14 +10,17 @@ from typing import Any
 import asyncpg
 
 from federation.client.outside import OutsideRequests
+from federation.client.pages import PageRequests
 from homeserver.appservice_calls import calling_appservices
 from homeserver.appservices import load_appservices
+from homeserver.clamd import scanner_of
 from homeserver.keys import old_keys, signing_key
 from homeserver.platform import Platform
 from homeserver.push_gateways import PushGateways
 from homeserver.remotes import asking_others
 from homeserver.tenants import TenantPlan
 from homeserver.upstream_requests import UpstreamRequests
+from homeserver.workshop import workshop_of
 from protocol.ids import ServerName
 from services.appservices.calls import Calls, NoCalls
 from services.observations import BackgroundFailure, Observation
@@ -72,6 +75,10 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
         stack.push_async_callback(outside.close)
         push_gateways = PushGateways(plan.settings.push.private_gateways, outside)
         stack.push_async_callback(push_gateways.close)
+        pages = PageRequests(plan.settings, platform.names)
+        stack.push_async_callback(pages.close)
+        workshop = workshop_of(plan.settings.media.thumbnails)
+        stack.push_async_callback(workshop.close)
         upstream = UpstreamRequests()
         stack.push_async_callback(upstream.close)
         feed = Feed(database)
@@ -103,7 +110,11 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             old_keys=old,
             outside=outside,
             push_gateways=push_gateways,
+            push_gateway=platform.push_gateway,
             upstream=upstream,
+            isolated=workshop,
+            pages=pages,
+            scanner=scanner_of(plan.settings.media.checks),
         )
         stack.push_async_callback(tenant.listeners.stop)
         _subscribe(tenant)

@@ -17,6 +17,7 @@ from homeserver.run import database_beside_server, planned, platform
 from homeserver.tenants import plans
 from protocol.matrix_error import MatrixError
 from services.accounts.create import create_account
+from services.media.check import check_blobs
 from services.search.index import Step
 from services.search.rebuild import rebuild
 from services.tenant import SystemClock, SystemRandom
@@ -58,6 +59,17 @@ async def search_rebuild(config: Config, options: argparse.Namespace) -> None:
         offered = await stack.enter_async_context(platform(config, where, Metrics()))
         await rebuild(await stack.enter_async_context(opened(planned(config, options.tenant), offered)), tell)
     print("\nEverything can be found again.")
+
+
+async def media_check(config: Config, options: argparse.Namespace) -> None:
+    """Looks whether files and their bytes belong together, mends what can be, and says what it found."""
+    async with AsyncExitStack() as stack:
+        where = await stack.enter_async_context(database_beside_server(config))
+        offered = await stack.enter_async_context(platform(config, where, Metrics()))
+        found = await check_blobs(
+            await stack.enter_async_context(opened(planned(config, options.tenant), offered))
+        )
+    print(found or "The server is at it: see its log.")
 
 
 async def migrate(config: Config) -> None:

@@ -25,6 +25,7 @@ from homeserver.config_kinds import (
 from homeserver.config_mail import MailConfig, ThreepidsConfig, WellKnownConfig
 from homeserver.config_media import MediaConfig
 from homeserver.config_push import PushConfig
+from homeserver.config_push_gateway import PushGatewayConfig
 from homeserver.config_schema import Listed, setting
 from homeserver.config_upstream import LdapConfig, UpstreamConfig
 from services.settings import (
@@ -50,6 +51,7 @@ class Api(Enum):
     MEDIA = "media"
     ADMIN = "admin"
     METRICS = "metrics"
+    PUSH_GATEWAY = "push_gateway"
 
 
 class LogFormat(Enum):
@@ -85,7 +87,7 @@ class ListenerConfig:
     )
     apis: tuple[Api, ...] = setting(
         Listed(choice(Api)),
-        "What is served here: client, federation, media, admin, metrics (/_hearth/metrics).",
+        "What is served here: client, federation, media, admin, metrics (/_hearth/metrics), push_gateway.",
         (Api.CLIENT, Api.FEDERATION, Api.MEDIA, Api.ADMIN),
     )
 
@@ -360,6 +362,9 @@ class Config:
         WellKnownConfig, "What /.well-known/matrix tells beside the way to the server."
     )
     push: PushConfig = setting(PushConfig, "How users are told of what they miss, where they asked for it.")
+    push_gateway: PushGatewayConfig = setting(
+        PushGatewayConfig, "The push gateway, for listeners that serve it; see docs/operations/push-gateway.md."
+    )
     logging: LoggingConfig = setting(LoggingConfig, "What is told on standard error.")
     tenants: tuple[TenantConfig, ...] = setting(
         Listed(TenantConfig),

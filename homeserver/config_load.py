@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from homeserver.config import Config, TenantConfig
+from homeserver.config import Api, Config, TenantConfig
+from homeserver.config_push_gateway import mistakes_in as push_mistakes_in
 from homeserver.config_schema import read
 from homeserver.config_source import ConfigError, Item, Problem, Source, source_of
 from homeserver.config_upstream import LdapConfig, mistakes_in
@@ -65,6 +66,7 @@ def _checks(config: Config, source: Source) -> list[Problem]:
     if config.registration.email is not EmailAtRegistration.NONE and config.mail.host is None:
         where = _place(source, "registration", "email")
         problems.append(Problem(where, "registration.email needs mail.host"))
+    problems += _push_gateway(config, source)
     problems += _upstream(config, config, source)
     for number, tenant in enumerate(config.tenants):
         problems += _upstream(config, tenant, source, "tenants", number)
@@ -73,6 +75,18 @@ def _checks(config: Config, source: Source) -> list[Problem]:
     for number, tenant in enumerate(config.tenants):
         for file in tenant.appservices:
             problems += _unreadable(file, _place(source, "tenants", number, "appservices"), "appservices")
+    return problems
+
+
+def _push_gateway(config: Config, source: Source) -> list[Problem]:
+    apps = config.push_gateway.apps
+    problems = _twice([app.id for app in apps], source, "push_gateway", "apps")
+    for number, app in enumerate(apps):
+        where = _place(source, "push_gateway", "apps", number)
+        problems += [Problem(where, f"push_gateway.apps[{number + 1}] {one}") for one in push_mistakes_in(app)]
+    if not apps and any(Api.PUSH_GATEWAY in listener.apis for listener in config.listeners):
+        where = _place(source, "push_gateway")
+        problems.append(Problem(where, "a listener serves push_gateway, but push_gateway.apps is empty"))
     return problems
 
 
@@ -102,10 +116,10 @@ def _ldap(ldap: LdapConfig, where: str) -> list[Problem]:
     return problems
 
 
-def _twice(values: list[Any], source: Source, name: str) -> list[Problem]:
-    counted = Counter(values)
+def _twice(values: list[Any], source: Source, *path: str) -> list[Problem]:
+    counted, name = Counter(values), ".".join(path)
     return [
-        Problem(_place(source, name, number), f"{name}[{number + 1}] repeats {value!r}")
+        Problem(_place(source, *path, number), f"{name}[{number + 1}] repeats {value!r}")
         for number, value in enumerate(values)
         if counted[value] > 1 and number != values.index(value)
     ]

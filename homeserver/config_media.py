@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Any, TypeVar
 
-from homeserver.config_kinds import BOOLEAN, DURATION, SIZE, TEXT, Kind, choice, quoted, url, whole
+from homeserver.config_kinds import BOOLEAN, DURATION, NETWORK, SIZE, TEXT, Kind, choice, quoted, url, whole
 from homeserver.config_schema import Listed, setting
 from homeserver.config_source import Scalar
-from services.settings import DAY, MIB, LegacyDownloads, Media
+from services.media.settings import Checks, Infected, Mismatch, Previews, ScannerDown, Thumbnails
+from services.settings import DAY, HOUR, MIB, MINUTE, SECOND, LegacyDownloads, Media
 from storage.bucket import Bucket
+
+T = TypeVar("T")
 
 
 def _midnight(value: Scalar) -> int:
@@ -48,6 +53,83 @@ class S3Config:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewsConfig:
+    """What pages tell of themselves, for users who see a link."""
+
+    enabled: bool = setting(
+        BOOLEAN,
+        "Whether the server looks at pages for its users; it then connects to whatever they name.",
+        False,
+    )
+    denied_domains: tuple[str, ...] = setting(
+        Listed(TEXT), "Sites (with * and ?; subdomains included) that are not looked at.", ()
+    )
+    allowed_domains: tuple[str, ...] = setting(
+        Listed(TEXT), "Where this is not empty, no others are looked at.", ()
+    )
+    languages: str = setting(TEXT, "What pages are asked for (Accept-Language) unless the client says.", "en")
+    allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        Listed(NETWORK),
+        "Private networks whose pages may be looked at; what is private stays out by itself.",
+        (),
+    )
+    max_page: int = setting(SIZE, "So much of a page is read.", MIB)
+    max_image: int = setting(SIZE, "Larger pictures of pages are left out.", 10 * MIB)
+    timeout: int = setting(DURATION, "How long a page, its pictures included, may take.", 15 * SECOND)
+    lifetime: int = setting(DURATION, "For so long a page is not looked at again.", HOUR)
+    kept: int = setting(DURATION, "For so long previews are kept, for messages of their time.", 30 * DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailsConfig:
+    """Smaller pictures, made by processes of their own."""
+
+    processes: int = setting(whole(1, 64), "How many processes decode pictures (and pages), at most.", 2)
+    memory: int = setting(SIZE, "How much memory each of them may have.", 1024 * MIB)
+    timeout: int = setting(DURATION, "After so long one that is at a picture is killed.", 10 * SECOND)
+    largest_dynamic: int | None = setting(
+        whole(64, 4096),
+        "Up to this side pictures are made of any size that is asked for, in steps of 64 pixels; null: of the usual sizes only.",
+        None,
+        optional=True,
+        example="1024",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksConfig:
+    """What may be uploaded, and fetched from other servers."""
+
+    mismatch: Mismatch = setting(
+        choice(Mismatch),
+        "What becomes of a file that is not what it says it is: opaque: it can only be saved; block: it is refused; quarantine: "
+        "it is kept, and nobody gets it.",
+        Mismatch.OPAQUE,
+    )
+    allowed_types: tuple[str, ...] = setting(
+        Listed(TEXT),
+        "Where this is not empty, only these types (with * and ?) are taken; encrypted files are application/octet-stream.",
+        (),
+    )
+    blocked_types: tuple[str, ...] = setting(
+        Listed(TEXT),
+        "Types (with * and ?) that are refused, whether they are declared or found in the bytes.",
+        (),
+    )
+    scanner: str | None = setting(
+        url("tcp", "unix"), "ClamAV's clamd, that scans every file.", None, optional=True,
+        example="tcp://localhost:3310",
+    )  # fmt: skip
+    scanner_down: ScannerDown = setting(
+        choice(ScannerDown), "What becomes of files when it does not answer.", ScannerDown.REFUSE
+    )
+    infected: Infected = setting(
+        choice(Infected), "What becomes of files in which it finds something.", Infected.QUARANTINE
+    )
+    scanner_timeout: int = setting(DURATION, "How long it may take for a file.", MINUTE)
+
+
+@dataclass(frozen=True, slots=True)
 class MediaConfig:
     """Uploads and downloads."""
 
@@ -58,6 +140,11 @@ class MediaConfig:
         "How much is kept of other servers' files; what was used longest ago goes first.",
         5 * 1024 * MIB,
     )
+    previews: PreviewsConfig = setting(
+        PreviewsConfig, "What pages tell of themselves, for users who see a link."
+    )
+    thumbnails: ThumbnailsConfig = setting(ThumbnailsConfig, "Smaller pictures.")
+    checks: ChecksConfig = setting(ChecksConfig, "What may be uploaded, and fetched from other servers.")
     s3: S3Config = setting(S3Config, "Keeping files in S3-compatible storage.")
     max_pending: int = setting(
         whole(1), "How many files one user may have announced that have not been uploaded yet.", 10
@@ -117,7 +204,15 @@ def media_of(config: MediaConfig, folder: Path) -> Media:
         local_lifetime=config.local_lifetime,
         remote_lifetime=config.remote_lifetime,
         delete_with_events=config.delete_with_events,
+        previews=_as(Previews, config.previews),
+        thumbnails=_as(Thumbnails, config.thumbnails),
+        checks=_as(Checks, config.checks),
     )
+
+
+def _as(settings: type[T], config: Any) -> T:
+    """Settings that are called as they are in the configuration."""
+    return settings(**{field.name: getattr(config, field.name) for field in fields(config)})
 
 
 def _bucket(config: S3Config, folder: Path) -> Bucket | None:

@@ -12,6 +12,7 @@ from services.delayed.life import delayed_alive
 from services.keys.resync import lists_resynced
 from services.mail.outbox import mail_alive
 from services.media.life import media_alive
+from services.previews.life import previews_alive
 from services.push.delivery.life import pushing
 from services.rooms.membership.completing import completing
 from services.rooms.receive.inbox import inbox_alive
@@ -35,5 +36,6 @@ async def alive(tenant: Tenant) -> AsyncIterator[None]:
         await stack.enter_async_context(mail_alive(tenant))
         await stack.enter_async_context(pushing(tenant))
         await stack.enter_async_context(media_alive(tenant))
+        await stack.enter_async_context(previews_alive(tenant))
         await stack.enter_async_context(searchable(tenant))
         yield

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -55,6 +56,13 @@ async def listening(
     site: Site[Tenant, Requester | Peer] = Site(
         Router(served), hosts, default, requester_of, hold_back, observe, crowds or Crowds(), _token_in_query
     )
+    async with serving(listener, site) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving(listener: ListenerConfig, site: Site[Any, Any]) -> AsyncIterator[str]:
+    """The URL at which the site is served; at the end waiting calls are answered, and running ones awaited for a while."""
     server = Server(_forwarded(site.answer)) if listener.behind_proxy else site.server()
     sockets = await _open(server, listener)
     try:

@@ -38,6 +38,7 @@ class Metrics:
         self._buckets: dict[str, list[int]] = {}
         self._observed: Counter[tuple[str, str]] = Counter()
         self._gauges: list[Gauges] = []
+        self._more: list[Callable[[], Iterable[Metric]]] = []
 
     def served(self, served: Served) -> None:
         """Counts a request."""
@@ -56,6 +57,10 @@ class Metrics:
     def add_gauges(self, read: Gauges) -> None:
         """Figures to read at each request for metrics."""
         self._gauges.append(read)
+
+    def add(self, read: Callable[[], Iterable[Metric]]) -> None:
+        """Families of figures to read at each request for metrics."""
+        self._more.append(read)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
@@ -82,7 +87,8 @@ class Metrics:
         observed = CounterMetricFamily("hearth_observations", "What happened.", labels=("kind", "tenant"))
         for (kind, tenant), count in self._observed.items():
             observed.add_metric([kind, tenant], count)
-        return [requests, self._histogram(), observed, *self._read_gauges()]
+        more = [family for read in self._more for family in read()]
+        return [requests, self._histogram(), observed, *self._read_gauges(), *more]
 
     def _histogram(self) -> Metric:
         seconds = HistogramMetricFamily(

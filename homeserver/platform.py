@@ -26,3 +26,5 @@ class Platform:
     """Told of what happened, and to which tenant."""
     names: Names | None = None
     """The domain name system; None: the machine's."""
+    push_gateway: Any = None
+    """Our own push gateway, where a listener serves it."""

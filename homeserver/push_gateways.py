@@ -48,7 +48,9 @@ class PushGateways:
         except TimeoutError:
             raise OutsideFailed(f"{asked.url} did not answer in time") from None
         except (ClientError, OSError, ValueError) as error:
-            raise OutsideFailed(f"{asked.url} cannot be asked: {str(error) or type(error).__name__}") from None
+            raise OutsideFailed(
+                f"{asked.url} cannot be asked: {str(error) or type(error).__name__}"
+            ) from None
 
     async def close(self) -> None:
         """Ends all connections."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from homeserver.config import Api
 from web.endpoint import Endpoint, routes_of
 
-EDGES = ("client_api", "federation", "media_repo")
+EDGES = ("client_api", "federation", "media_repo", "push_gateway.notify")
+"""Packages, or a single module where the others need libraries that not everybody has."""
 
 _ADMIN = ("/_synapse/", "/_hearth/")
 _FEDERATION = ("/_matrix/federation/", "/_matrix/key/", "/.well-known/matrix/server")
@@ -28,6 +29,8 @@ def api_of(endpoint: Endpoint) -> Api:
         return Api.METRICS
     if path.startswith(_ADMIN):
         return Api.ADMIN
+    if path.startswith("/_matrix/push/"):
+        return Api.PUSH_GATEWAY
     if "/media/" in path:
         return Api.MEDIA
     return Api.FEDERATION if path.startswith(_FEDERATION) else Api.CLIENT
@@ -48,5 +51,6 @@ def table(endpoints: Iterable[Endpoint]) -> str:
 
 def _of_package(name: str) -> Iterable[Endpoint]:
     package = importlib.import_module(name)
-    for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+    yield from routes_of(package)
+    for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
         yield from routes_of(importlib.import_module(module.name))

@@ -19,6 +19,7 @@ from homeserver.listen import listening
 from homeserver.logging import LOG, log_observation
 from homeserver.metrics import Metrics
 from homeserver.platform import Platform
+from homeserver.push_gateway import gateway_in
 from homeserver.routes import all_endpoints
 from homeserver.tenants import TenantPlan, plans
 from homeserver.welcome import welcome
@@ -91,7 +92,9 @@ async def database_beside_server(config: Config) -> AsyncIterator[dict[str, Any]
 
 
 @asynccontextmanager
-async def platform(config: Config, where: Mapping[str, Any], metrics: Metrics) -> AsyncIterator[Platform]:
+async def platform(
+    config: Config, where: Mapping[str, Any], metrics: Metrics, push_gateway: Any = None
+) -> AsyncIterator[Platform]:
     """What all tenants are given."""
 
     def observe(tenant: str, observation: Observation) -> None:
@@ -108,6 +111,7 @@ async def platform(config: Config, where: Mapping[str, Any], metrics: Metrics) -
             random=SystemRandom(),
             compute=compute,
             observe=observe,
+            push_gateway=push_gateway,
         )
     finally:
         compute.close()
@@ -125,7 +129,8 @@ def planned(config: Config, server_name: str | None) -> TenantPlan:
 
 async def _all_opened(stack: AsyncExitStack, config: Config, metrics: Metrics) -> AsyncIterator[Tenant]:
     where = await stack.enter_async_context(database(config))
-    offered = await stack.enter_async_context(platform(config, where, metrics))
+    gateway = await stack.enter_async_context(gateway_in(config, metrics))
+    offered = await stack.enter_async_context(platform(config, where, metrics, gateway))
     for plan in plans(config):
         tenant = await stack.enter_async_context(opened(plan, offered))
         await stack.enter_async_context(alive(tenant))

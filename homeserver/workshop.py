@@ -1,5 +1,5 @@
-"""The processes in which strangers' bytes are decoded: started when there is work, ended when there is none, killed when they take
-too long.
+"""The processes in which strangers' bytes are decoded: started when there is work, ended when there is none, killed when they
+take too long.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import orjson
 from protocol.json import JsonObject
 from services.isolated.frames import HEAD, frame
 from services.isolated.port import Broken, Refused
+from services.media.settings import Thumbnails
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 
@@ -96,6 +97,11 @@ class Workshop:
         self._all.discard(worker)
         if worker in self._free:
             self._free.remove(worker)
+
+
+def workshop_of(settings: Thumbnails) -> Workshop:
+    """As the settings say."""
+    return Workshop(settings.processes, settings.memory, settings.timeout / 1000)
 
 
 class _Worker:

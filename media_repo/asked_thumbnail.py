@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from protocol.matrix_error import InvalidParam
@@ -11,8 +12,18 @@ from web.call import Call
 _MAX_SIDE = 8192
 
 
-def asked_thumbnail(call: Call[Tenant, Any]) -> tuple[int, int, str]:
-    """Width, height and method; raises InvalidParam."""
+@dataclass(frozen=True, slots=True)
+class AskedThumbnail:
+    """A size, how to get to it, and whether a picture that moves is wanted where there is one."""
+
+    width: int
+    height: int
+    method: str
+    animated: bool = False
+
+
+def asked_thumbnail(call: Call[Tenant, Any]) -> AskedThumbnail:
+    """What the query says; raises InvalidParam."""
     width = call.query_integer("width", 0, 1, _MAX_SIDE)
     height = call.query_integer("height", 0, 1, _MAX_SIDE)
     method = call.query_text("method", "scale")
@@ -20,4 +31,5 @@ def asked_thumbnail(call: Call[Tenant, Any]) -> tuple[int, int, str]:
         raise InvalidParam("width and height are needed")
     if method not in ("crop", "scale"):
         raise InvalidParam("method must be crop or scale")
-    return width, height, method
+    # «When not provided, the server SHOULD NOT return an animated thumbnail.»
+    return AskedThumbnail(width, height, method, call.query_flag("animated", False))

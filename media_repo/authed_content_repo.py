@@ -49,9 +49,9 @@ async def get_content_override_name_authed(call: ClientCall) -> Reply:
 )
 async def get_content_thumbnail_authed(call: ClientCall) -> Reply:
     """A smaller picture of the file."""
-    width, height, method = asked_thumbnail(call)
+    asked = asked_thumbnail(call)
     file = await _asked_for(call)
-    return as_asked(call, await serve_thumbnail(call.tenant, file, width, height, method))
+    return as_asked(call, await serve_thumbnail(call.tenant, file, asked))
 
 
 async def _asked_for(call: ClientCall) -> Media:

@@ -25,6 +25,6 @@ async def get_content(call: ServerCall) -> Reply:
 @endpoint("GET", "/_matrix/federation/v1/media/thumbnail/{mediaId}", auth=Auth.SERVER, limit=MEDIA)
 async def get_content_thumbnail(call: ServerCall) -> Reply:
     """A smaller picture of the file."""
-    width, height, method = asked_thumbnail(call)
+    asked = asked_thumbnail(call)
     file = await find_local(call.tenant, call.path["mediaId"])
-    return as_multipart(await serve_thumbnail(call.tenant, file, width, height, method), call.tenant.random)
+    return as_multipart(await serve_thumbnail(call.tenant, file, asked), call.tenant.random)

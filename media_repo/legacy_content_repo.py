@@ -51,9 +51,9 @@ async def get_content_override_name(call: AnybodysCall) -> Reply:
 @endpoint("GET", f"/_matrix/media/v3/{_THUMBNAIL}", auth=Auth.NONE, limit=MEDIA, also=_older(_THUMBNAIL))
 async def get_content_thumbnail(call: AnybodysCall) -> Reply:
     """A smaller picture of the file."""
-    width, height, method = asked_thumbnail(call)
+    asked = asked_thumbnail(call)
     file = await _asked_for(call)
-    return as_asked(call, await serve_thumbnail(call.tenant, file, width, height, method))
+    return as_asked(call, await serve_thumbnail(call.tenant, file, asked))
 
 
 async def _asked_for(call: AnybodysCall) -> Media:

@@ -23,6 +23,14 @@ async def recording(tenant: Tenant, digest: bytes) -> AsyncIterator[Tx]:
         yield tx
 
 
+async def discard(tenant: Tenant, digest: bytes) -> None:
+    """Forgets a blob that was written and will not be named, unless something else names it."""
+    async with tenant.database.transaction() as tx:
+        await clear_blobs(tx)
+        if not await needed_among(tx, [digest]):
+            await tenant.blobs.delete(digest)
+
+
 async def shrink_cache(tenant: Tenant) -> None:
     """Brings what is kept of other servers' files under its limit."""
     async with tenant.database.transaction() as tx:

@@ -6,10 +6,12 @@ import asyncio
 from fnmatch import fnmatchcase
 from functools import partial
 
-from media_repo.record import recording, shrink_cache
+from media_repo.checks.verdict import Verdict, judge
+from media_repo.record import discard, recording, shrink_cache
 from media_repo.upload import DEFAULT_TYPE, checked_name, checked_type
 from protocol.ids import ServerName
-from protocol.matrix_error import InvalidParam, NotFound, NotYetUploaded, TooLarge, Unknown
+from protocol.matrix_error import InvalidParam, MatrixError, NotFound, NotYetUploaded, TooLarge, Unknown
+from services.media.judged import put_away
 from services.ports import RemoteFailed, RemoteFile
 from services.settings import MIB
 from services.tenant import Tenant
@@ -67,18 +69,32 @@ async def _fetch(tenant: Tenant, origin: ServerName, media_id: str) -> None:
     # A little more, so that it is we who notice that the file is too large.
     async with tenant.remotes.media(origin, media_id, limit + MIB) as file:
         digest, size = await tenant.blobs.write(file.chunks, limit)
+    verdict = await _judged(tenant, origin, media_id, file, digest, size)
     described = Media(
         remote_media.kept_id(origin, media_id),
         "",
         tenant.clock.now(),
         size,
-        _type_of(file),
+        verdict.content_type,
         _name_of(file),
         digest,
     )
     async with recording(tenant, digest) as tx:
         await remote_media.add(tx, origin, media_id, described)
     await shrink_cache(tenant)
+
+
+async def _judged(
+    tenant: Tenant, origin: ServerName, media_id: str, file: RemoteFile, digest: bytes, size: int
+) -> Verdict:
+    try:
+        verdict = await judge(tenant, digest, size, _type_of(file), _name_of(file))
+    except MatrixError:
+        await discard(tenant, digest)
+        raise
+    if verdict.quarantined_by is not None:
+        await put_away(tenant, origin, media_id, verdict.bad_bytes, verdict.quarantined_by)
+    return verdict
 
 
 def _type_of(file: RemoteFile) -> str:

@@ -6,10 +6,19 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from media_repo.record import recording
+from media_repo.checks.verdict import judge
+from media_repo.record import discard, recording
 from protocol.ids import UserID
-from protocol.matrix_error import CannotOverwriteMedia, Forbidden, InvalidParam, LimitExceeded, NotFound
+from protocol.matrix_error import (
+    CannotOverwriteMedia,
+    Forbidden,
+    InvalidParam,
+    LimitExceeded,
+    MatrixError,
+    NotFound,
+)
 from services.media.arrivals import tell_arrived
+from services.media.judged import put_away
 from services.media.quota import check_quota
 from services.tenant import Tenant
 from storage import media
@@ -88,8 +97,10 @@ async def fill_slot(tenant: Tenant, owner: UserID, media_id: str, coming: Coming
     await check_quota(tenant, owner, coming.announced)
     file = await _written(tenant, owner, media_id, coming)
     async with recording(tenant, file.digest) as tx:
-        if not await media.fill(tx, file):
-            raise CannotOverwriteMedia
+        is_first = await media.fill(tx, file)
+    if not is_first:
+        await discard(tenant, file.digest)
+        raise CannotOverwriteMedia
     await tell_arrived(tenant, media_id)
 
 
@@ -101,7 +112,14 @@ def uri_of(tenant: Tenant, media_id: str) -> str:
 async def _written(tenant: Tenant, owner: UserID, media_id: str, coming: Coming) -> Media:
     """The file, its bytes kept and its row not yet."""
     digest, size = await tenant.blobs.write(coming.chunks, tenant.settings.media.max_upload)
-    if size > coming.announced:
-        await check_quota(tenant, owner, size)
+    try:
+        if size > coming.announced:
+            await check_quota(tenant, owner, size)
+        verdict = await judge(tenant, digest, size, coming.content_type, coming.file_name)
+    except MatrixError:
+        await discard(tenant, digest)
+        raise
     now = tenant.clock.now()
-    return Media(media_id, owner, now, size, coming.content_type, coming.file_name, digest)
+    if verdict.quarantined_by is not None:
+        await put_away(tenant, tenant.name, media_id, verdict.bad_bytes, verdict.quarantined_by)
+    return Media(media_id, owner, now, size, verdict.content_type, coming.file_name, digest)

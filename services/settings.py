@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 
+from services.media.settings import Checks, Previews, Thumbnails
 from services.upstream.settings import Upstream
 from storage.bucket import Bucket
 
@@ -190,6 +191,9 @@ class Media:
     local_lifetime: int | None = None
     remote_lifetime: int | None = None
     delete_with_events: bool = False
+    previews: Previews = field(default_factory=Previews)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    checks: Checks = field(default_factory=Checks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,15 @@ from services.accounts.logins import Logins
 from services.appservices.calls import Calls, NoCalls
 from services.appservices.registry import Appservices
 from services.bell import Bell
+from services.isolated.port import Isolated, NoIsolation
 from services.keys.stale_lists import StaleLists
 from services.media.downloads import Downloads
+from services.media.scanner import Scanner
 from services.observations import Observation
 from services.once import Once
 from services.outside import NobodyOutside, Outside
 from services.ports import Blobs, Remotes
+from services.previews.ports import NoPages, PageFailed, Pages
 from services.push.counts import CountsMemory
 from services.push.evaluators import Evaluators
 from services.rooms.head import Heads
@@ -122,10 +125,17 @@ class Tenant:
     fetching: Once[tuple[ServerName, str], None] = field(default_factory=Once)  # files of other servers
     downloads: Downloads = field(default_factory=Downloads)
     stored_bytes: Once[str, int] = field(default_factory=Once)  # of all files that were uploaded here
+    thumbnails: Once[tuple[str, int, int, str, bool], bool] = field(default_factory=Once)  # that are being made
+    previews: Once[tuple[str, str], bytes | PageFailed] = field(default_factory=Once)
+    isolated: Isolated = field(default_factory=NoIsolation)
+    pages: Pages = field(default_factory=NoPages)
+    scanner: Scanner | None = None
     delayed: Bell = field(default_factory=Bell)  # there are new delayed events
     outbox: Bell = field(default_factory=Bell)  # there are new mails
     outside: Outside = field(default_factory=NobodyOutside)
     push_gateways: Outside = field(default_factory=NobodyOutside)
+    push_gateway: Any = None
+    """Our own one, as the edge of that name knows it; None where no listener serves it."""
     upstream: Outside = field(default_factory=NobodyOutside)
     """To the identity providers of the configuration, in private networks too."""
     upstream_known: Once[str, Any] = field(default_factory=Once)  # what they tell of themselves, and their keys

@@ -48,10 +48,8 @@ class Spool:
         """The chunks as one file, which is gone at the end unless it was moved. Raises TooLarge past the limit, and Unknown (507)
         when the disk is full.
         """
-        path: Path | None = None
-        handle = -1
+        handle, path = await asyncio.to_thread(_new_file, self._folder)
         try:
-            handle, path = await asyncio.to_thread(_new_file, self._folder)
             digest, size = await _copy(chunks, handle, limit)
             yield Spooled(path, digest, size)
         except OSError as error:
@@ -73,10 +71,9 @@ def _new_file(folder: Path) -> tuple[int, Path]:
         os.close(handle)
 
 
-def _close(handle: int, path: Path | None) -> None:
-    if path is not None:
-        path.unlink(missing_ok=True)
-        os.close(handle)
+def _close(handle: int, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.close(handle)
 
 
 def _remove_if_left(path: Path) -> None:

@@ -22,6 +22,19 @@ async def quarantine(tx: Tx, ours: str, origin: str, media_id: str, by: str, now
     return _count(await tx.execute(_ONE, ours, by, now, origin, media_id))
 
 
+_BYTES = sql("""
+    INSERT INTO quarantined_media (origin, media_id, digest, quarantined_by, since) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT DO NOTHING
+""")
+
+
+async def quarantine_bytes(
+    tx: Tx, origin: str, media_id: str, digest: bytes | None, by: str, now: int
+) -> None:
+    """Puts a file there of which nothing else is known yet."""
+    await tx.execute(_BYTES, origin, media_id, digest, by, now)
+
+
 _OF_USER = sql(
     "WITH wanted AS (SELECT $1::text AS origin, u.media_id FROM media AS u WHERE u.user_id = $4)" + _ADD  # noqa: S608
 )

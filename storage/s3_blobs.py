@@ -114,7 +114,7 @@ class S3Blobs:
             where = self._object(file.digest)
             upload = where | {"UploadId": (await self._s3.create_multipart_upload(**where))["UploadId"]}
             try:
-                parts = []
+                parts: list[dict[str, Any]] = []
                 while body := await asyncio.to_thread(source.read, PART):
                     number = len(parts) + 1
                     sent = await self._s3.upload_part(**upload, PartNumber=number, Body=body)

@@ -47,6 +47,7 @@ class Destination:
     host_header: str
     tls_name: str
     """A host name, or an IP literal without brackets."""
+    scheme: str = "https"
 
 
 class Connections:
@@ -99,7 +100,7 @@ class Connections:
         last: Exception = Blocked("there is nowhere to connect to")
         for host, port in destination.targets:
             try:
-                url = URL(f"https://{_bracketed(host)}:{port}{path}", encoded=True)
+                url = URL(f"{destination.scheme}://{_bracketed(host)}:{port}{path}", encoded=True)
                 return await self._session.request(
                     method,
                     url,

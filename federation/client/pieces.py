@@ -80,6 +80,8 @@ async def _array(raw: bytes, at: int, parse: Parse) -> tuple[list[Any], int]:
                 at = guess.end()
                 continue
         end, is_last = await _end(raw, at, PIECE)
+        if is_last and raw[end : end + 1] != b"]":
+            raise NotJson("an array ends like an object")
         some = parse(b"[%b]" % raw[at:end])
         if not some and (members or not is_last):
             raise NotJson("nothing beside a comma")

@@ -33,7 +33,9 @@ class Interval:
         """Is this minute of the day, on this day of the week, in it?"""
         if self.begin <= self.end:
             return day in self.days and self.begin <= minute <= self.end
-        return (minute >= self.begin and day in self.days) or (minute <= self.end and (day - 1) % 7 in self.days)
+        return (minute >= self.begin and day in self.days) or (
+            minute <= self.end and (day - 1) % 7 in self.days
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ def _interval(said: object) -> Interval | None:
     if not isinstance(said, dict):
         return None
     days, times = said.get("day_of_week"), said.get("time_of_day")
-    if days is not None and not (isinstance(days, list) and all(type(day) is int and 0 <= day <= 7 for day in days)):
+    if days is not None and not (
+        isinstance(days, list) and all(type(day) is int and 0 <= day <= 7 for day in days)
+    ):
         return None
     on = _EVERY_DAY if days is None else frozenset(0 if day in _SUNDAYS else day for day in days)
     if times is None:

@@ -79,10 +79,10 @@ def made_up_localpart(tenant: Tenant) -> str:
 async def pay(tenant: Tenant, tx: Tx, user_id: UserID, shows: Shows) -> None:
     """The token is used, and the address the user's. Raises Forbidden, ThreepidInUse or ThreepidAuthFailed."""
     token, email = shows.registration_token, shows.email
-    lasting = tenant.settings.registration.tokens  # those of the configuration are never used up
-    if token is not None and token not in lasting:
-        if not await use_registration_token(tx, token, tenant.clock.now()):
-            raise Forbidden("The registration token is not valid any more")
+    # Those of the configuration are never used up.
+    counted = token is not None and token not in tenant.settings.registration.tokens
+    if token is not None and counted and not await use_registration_token(tx, token, tenant.clock.now()):
+        raise Forbidden("The registration token is not valid any more")
     if email is not None:
         check_unused(await delete_session(tx, email.sid))
         if not await insert_threepid(tx, user_id, email.threepid):

@@ -100,6 +100,10 @@ def _affordable(image: Image.Image, frames: int, max_pixels: int) -> bool:
 
 
 def _smaller(image: Image.Image, asked: Asked) -> Image.Image:
+    if image.mode in ("P", "PA", "1"):  # else colours are not mixed
+        image = image.convert("L" if image.mode == "1" else "RGBA")
+    elif image.mode.startswith("I;"):
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
     if asked.method == "crop":
         size = (min(asked.width, image.width), min(asked.height, image.height))
         # Near the size first, by a cheap way: a large picture's whole is not needed.

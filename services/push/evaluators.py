@@ -36,6 +36,7 @@ class UserRules:
         "asks_display_name",
         "asks_subscription",
         "classification",
+        "likeness",
         "position",
         "ruleset",
         "user_id",
@@ -54,6 +55,9 @@ class UserRules:
         }
         self.asks_display_name = "contains_display_name" in asked
         self.asks_subscription = THREAD_SUBSCRIPTION in asked
+        # Users of whom this is the same are told the same, if they stand alike to the event. None: each is a case of its own.
+        stored_rules = b"" if stored is None else stored.rules
+        self.likeness: bytes | None = None if self.asks_display_name else stored_rules
         self._compiled: tuple[CompiledRule, ...] | None = None
 
     @property

@@ -53,9 +53,7 @@ async def notifications_of(
         return Notifications(await _show(tenant, tx, rules, rows), found[limit - 1] if more else None)
 
 
-async def find(
-    tx: Tx, wanted: stored.Wanted, modes: Classification, *, only_highlights: bool
-) -> list[int]:
+async def find(tx: Tx, wanted: stored.Wanted, modes: Classification, *, only_highlights: bool) -> list[int]:
     """The positions of what is wanted, the newest first."""
     if modes.everywhere is RoomMode.MUTED:
         return []
@@ -110,7 +108,9 @@ def _actions(
     """What the rules say now; where they say nothing any more, what is known of what they said then."""
     levels = levels_of(event.version, state, event.sender)
     subscribed = None if threaded is None else rules.user_id in threaded
-    context = context_of(rules, state.get(member_key(rules)), row["joined"], levels, subscribed, event.origin_server_ts)
+    context = context_of(
+        rules, state.get(member_key(rules)), row["joined"], levels, subscribed, event.origin_server_ts
+    )
     actions = evaluate(rules.compiled, EventProperties(event), context)
     if actions is not None and actions.notify:
         return actions.json

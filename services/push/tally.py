@@ -30,6 +30,8 @@ from services.tenant import Tenant
 from storage.journal import Row
 from storage.push.unread import APPEND_EXCEPTION, FOLLOW_LAST_SENT, SET_LAST_SENT
 
+Alike = tuple[bytes | None, bool, bool, bool | None]
+"""A user's rules, and how the user stands to the event: is mentioned, is its subject, is subscribed to its thread."""
 Exceptions = Mapping[str, tuple[int, int]]
 NONE: Final[Exceptions] = {}
 
@@ -65,13 +67,19 @@ async def tally_of(tenant: Tenant, head: Head, event: Event) -> Tally:
     base = baseline(event, levels.may_notify_room, properties)
     exceptions = _mentions(tenant, base)
     threaded = await _subscribers(tenant, evaluators, event)
+    named, known = _named(event), dict[Alike, tuple[int, int]]()
     for rules in evaluators:
         exceptions.pop(rules.user_id, None)
+        if rules.user_id == event.sender:
+            continue
         subscribed = None if threaded is None else rules.user_id in threaded
-        context = await _context(tenant, head, rules, levels, subscribed)
-        actions = evaluate(rules.compiled, properties, context)
-        difference = _difference(actions, base)
-        if rules.user_id != event.sender and any(difference):
+        alike = rules.likeness, rules.user_id in named, event.state_key == rules.user_id, subscribed
+        difference = known.get(alike) if rules.likeness is not None else None
+        if difference is None:
+            context = await _context(tenant, head, rules, levels, subscribed)
+            difference = _difference(evaluate(rules.compiled, properties, context), base)
+            known[alike] = difference
+        if any(difference):
             exceptions[rules.user_id] = difference
     return _tally(tenant, event, base, exceptions)
 
@@ -130,6 +138,17 @@ async def _context(
         key = member_key(rules)
         member = (await head.state_events(tenant.database, (key,))).get(key)
     return context_of(rules, member, head.joined, levels, subscribed, tenant.clock.now())
+
+
+def _named(event: Event) -> frozenset[object]:
+    """Who is in the event's m.mentions."""
+    mentions = event.content.get("m.mentions")
+    user_ids = mentions.get("user_ids") if isinstance(mentions, dict) else None
+    return (
+        frozenset(one for one in user_ids if isinstance(one, str))
+        if isinstance(user_ids, list)
+        else frozenset()
+    )
 
 
 def _mentions_room(event: Event) -> bool:

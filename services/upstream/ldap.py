@@ -6,6 +6,7 @@ The library blocks; it runs in threads, so many at a time and each for a bounded
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from protocol.ids import UserID
@@ -20,7 +21,9 @@ from services.upstream.settings import LDAP, Ldap, LdapTls
 from storage.upstream import links_of
 
 AT_ONCE = 8
-_threads = asyncio.Semaphore(AT_ONCE)
+_PASSWORD = "userpassword"  # some directories show its hash
+# Of their own: a directory that hangs must not take the threads that read files.
+_threads = ThreadPoolExecutor(AT_ONCE, "directory")
 
 
 class DirectoryFailed(Unknown):
@@ -42,8 +45,7 @@ async def by_directory(tenant: Tenant, name: str, password: str) -> UserID | Non
     search = await _search(tenant, ldap, name)
     if search is None:
         return None
-    async with _threads:
-        person = await asyncio.to_thread(_bind, ldap, search, password)
+    person = await asyncio.get_running_loop().run_in_executor(_threads, _bind, ldap, search, password)
     if person is None:
         return None
     try:
@@ -117,14 +119,21 @@ def _entry(ldap: Ldap, connection: Any, search: str) -> Any:
     from ldap3 import ALL_ATTRIBUTES
 
     connection.search(
-        ldap.base, search, attributes=ALL_ATTRIBUTES, size_limit=2, time_limit=max(1, ldap.timeout // SECOND)
+        ldap.base,
+        search,
+        attributes=[ALL_ATTRIBUTES, ldap.subject],
+        size_limit=2,
+        time_limit=max(1, ldap.timeout // SECOND),
     )
     entries = [found for found in connection.response if found.get("type") == "searchResEntry"]
     return entries[0] if len(entries) == 1 else None
 
 
 def _person(ldap: Ldap, entry: Any) -> Person | None:
-    attributes = texts({name: _readable(value) for name, value in entry["attributes"].items()})
+    said = {
+        name: _readable(value) for name, value in entry["attributes"].items() if name.lower() != _PASSWORD
+    }
+    attributes = texts(said)
     subject = attributes.get(ldap.subject, "")
     if not 0 < len(subject) <= MAX_SUBJECT:
         return None

@@ -12,6 +12,13 @@ from storage.statement import sql
 _BEGIN = sql("""
     INSERT INTO followers (name, position) SELECT 'push', j.position FROM journal AS j ON CONFLICT DO NOTHING
 """)
+
+
+async def begin(tx: Tx) -> None:
+    """Where nobody has followed yet, it begins with what happens from now on."""
+    await tx.execute(_BEGIN)
+
+
 _CLAIM = sql("""
     UPDATE followers SET holder = $1, held_until = now() + interval '20 seconds'
     WHERE name = 'push' AND (holder IS NULL OR holder = $1 OR held_until < now())
@@ -21,7 +28,6 @@ _CLAIM = sql("""
 
 async def claim(tx: Tx, process: str) -> int | None:
     """Up to which position everything has been told or queued; from now on it is ours to go on. None: it is another's."""
-    await tx.execute(_BEGIN)
     position: int | None = await tx.fetchval(_CLAIM, process)
     return position
 

@@ -19,7 +19,9 @@ class MailedRoom:
     pause: int
 
 
-_OF_PUSHER = sql("SELECT room_id, position, sent, pause FROM push_mail_rooms WHERE user_id = $1 AND address = $2")
+_OF_PUSHER = sql(
+    "SELECT room_id, position, sent, pause FROM push_mail_rooms WHERE user_id = $1 AND address = $2"
+)
 
 
 async def mailed_rooms(tx: Tx, user_id: str, address: str) -> dict[str, MailedRoom]:

@@ -21,7 +21,12 @@ PUSHER: dict[str, Any] = {
 
 
 async def pushers(client: Client) -> list[dict[str, Any]]:
-    return list((await client.ok("GET", "pushers"))["pushers"])
+    """As they were set: all are on, and know their device (MSC3881)."""
+    found = list((await client.ok("GET", "pushers"))["pushers"])
+    for pusher in found:
+        assert pusher.pop("org.matrix.msc3881.enabled") is True
+        assert isinstance(pusher.pop("org.matrix.msc3881.device_id"), str)
+    return found
 
 
 async def test_a_pusher_is_set_changed_and_deleted(alice: Client) -> None:

@@ -90,7 +90,20 @@ class Model:
 
 
 STEPS = [
-    *["say", "say", "say", "aside", "aside", "about", "edit", "react", "read", "read", "read thread", "redact"],
+    *[
+        "say",
+        "say",
+        "say",
+        "aside",
+        "aside",
+        "about",
+        "edit",
+        "react",
+        "read",
+        "read",
+        "read thread",
+        "redact",
+    ],
     *["ignore", "mode", "return", "look", "look", "look"],
 ]
 
@@ -157,7 +170,11 @@ async def test_unread_is_what_was_said_since_one_read_remembered_or_read_anew(
         elif step == "react":
             about = dice.choice(model.said)
             reaction: dict[str, Any] = {
-                "m.relates_to": {"rel_type": "m.annotation", "event_id": about.event_id, "key": f"{len(model.said)}"}
+                "m.relates_to": {
+                    "rel_type": "m.annotation",
+                    "event_id": about.event_id,
+                    "key": f"{len(model.said)}",
+                }
             }
             event_id = await person.send(room, reaction, "m.reaction")
             model.says(person.user_id, event_id, reaction, about.root, is_quiet=True)

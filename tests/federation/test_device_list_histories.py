@@ -1,4 +1,4 @@
-"""Nobody misses a change of the devices of whom they share a room with, whoever comes and goes: over random histories of two servers."""
+"""Nobody misses a change of devices of those they share a room with, whoever comes and goes: random histories of two servers."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ async def _all_speak(play: Play) -> None:
     """In every room: a server that has rejoined may not know its own last event any more until one after it comes."""
     for person in play.people:
         for room in play.rooms:
-            status, _ = await person.first.put(f"{path(room)}/send/m.room.message/{play.new_txn()}", {"body": "."})
+            status, _ = await person.first.put(
+                f"{path(room)}/send/m.room.message/{play.new_txn()}", {"body": "."}
+            )
             assert status in (200, 403, 404)
 
 

@@ -113,7 +113,8 @@ async def test_the_next_server_is_asked_when_one_is_down(make_federated: MakeFed
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await public_room(alice)
 
-    via = f"via=nobody.invalid&via={two.name}&via={one.name}"
+    # The last as clients called it before v1.12.
+    via = f"via=nobody.invalid&via={two.name}&server_name={one.name}"
     await bob.ok("POST", f"rooms/{room_id}/join?{via}", json={})
 
     await same_state(room_id, one, two)

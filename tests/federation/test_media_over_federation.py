@@ -38,7 +38,7 @@ async def downloaded(asker: LyingServer, of: Homeserver, path: str) -> tuple[int
 
 
 async def test_a_server_gets_a_file_in_two_parts(scene: Scene) -> None:
-    data = bytes(range(256)) * 5000
+    data = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 5000
     mxc = await upload(scene.alice, data, "video/mp4", "?filename=holidays.mp4")
     media_id = mxc.rpartition("/")[2]
     status, parts = await downloaded(scene.liar, scene.one, DOWNLOAD + media_id)
@@ -135,9 +135,12 @@ async def test_many_who_ask_at_once_ask_once(scene: Scene) -> None:
 async def test_what_another_server_says_of_a_file_is_looked_through(
     scene: Scene, headers: tuple[str, ...], kind: str, disposition: str
 ) -> None:
-    scripted(scene, b"data", *headers)
+    body = {"image/svg+xml": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png": picture(9, 9)}.get(
+        kind, b"data"
+    )
+    scripted(scene, body, *headers)
     status, answered, data = await fetch(scene.alice, f"download/{scene.liar.name}/abc")
-    assert (status, data) == (200, b"data")
+    assert (status, data) == (200, body)
     assert (answered["Content-Type"], answered["Content-Disposition"]) == (kind, disposition)
     assert answered["Content-Security-Policy"].startswith("sandbox")
 
@@ -246,3 +249,35 @@ async def test_media_ids_are_checked_before_anybody_is_asked(scene: Scene) -> No
 async def test_a_file_of_a_server_that_is_away(scene: Scene) -> None:
     scene.liar = replace(scene.liar, name="localhost:1")
     assert await status_of(scene.alice, scene) == (502, "M_UNKNOWN")
+
+
+async def test_files_of_a_blocked_server_are_given_to_nobody(
+    make_federated: MakeFederated, scene: Scene
+) -> None:
+    folder = scene.one.plan.settings.media.folder.parent / "blocking"
+    blocking = await make_federated(media=Media(folder, blocked_servers=(f"{scene.liar.name[:4]}*",)))
+    scripted(scene, b"data")
+    alice = await blocking.user("alice")
+    status, said = await alice.get(f"/_matrix/client/v1/media/download/{scene.liar.name}/abc")
+    assert (status, said["errcode"]) == (404, "M_NOT_FOUND")
+    assert scene.liar.times_asked(DOWNLOAD) == 0
+
+
+async def test_a_file_in_quarantine_is_not_even_fetched(scene: Scene) -> None:
+    async with scene.one.tenant.database.read() as tx:
+        await tx.execute("UPDATE users SET is_admin = true WHERE user_id = $1", scene.alice.user_id)
+    admin = await scene.alice.log_in()
+    file = f"{scene.liar.name}/abc"
+    await admin.ok("POST", f"/_synapse/admin/v1/media/quarantine/{file}", json={})
+    scripted(scene, b"data")
+    assert await status_of(admin, scene) == (404, "M_NOT_FOUND")
+    assert scene.liar.times_asked(DOWNLOAD) == 0
+    await admin.ok("POST", f"/_synapse/admin/v1/media/unquarantine/{file}", json={})
+    assert (await fetch(admin, f"download/{file}"))[2] == b"data"
+    # What is kept can be put there too, and is purged without being let out.
+    await admin.ok("POST", f"/_synapse/admin/v1/media/quarantine/{file}", json={})
+    assert await status_of(admin, scene) == (404, "M_NOT_FOUND")
+    soon = scene.one.tenant.clock.now() + 1000
+    purged = await admin.ok("POST", f"/_synapse/admin/v1/purge_media_cache?before_ts={soon}", json={})
+    assert purged == {"deleted": 1}
+    assert await status_of(admin, scene) == (404, "M_NOT_FOUND")

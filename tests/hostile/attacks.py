@@ -75,6 +75,7 @@ SPOILING = frozenset(
     {
         "ban",
         "changePassword",
+        "createContent",
         "createRoom",
         "deactivateAccount",
         "deleteDevice",
@@ -96,6 +97,7 @@ SPOILING = frozenset(
         "setRoomAlias",
         "unban",
         "upgradeRoom",
+        "uploadContentToMXC",
         "uploadCrossSigningKeys",
     }
 )
@@ -115,6 +117,7 @@ def has_body(operation: Operation) -> bool:
         "logout",
         "logout_all",
         "uploadContent",
+        "uploadContentToMXC",
     )
 
 

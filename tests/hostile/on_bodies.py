@@ -59,7 +59,7 @@ def on_bodies(_: World, operation: Operation, request: Request) -> Iterator[Atta
     yield Attack("another type", request, errcodes=frozenset(), served=True, more={"headers": headers})
 
 
-BODY_IGNORED = frozenset({"forgetRoom", "requestOpenIdToken"})
+BODY_IGNORED = frozenset({"createContent", "forgetRoom", "requestOpenIdToken"})
 """Operations whose body says nothing."""
 
 

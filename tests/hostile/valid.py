@@ -245,6 +245,7 @@ BODIES: dict[str, Callable[[World], Body]] = {
     "logout": lambda w: {},
     "logout_all": lambda w: {},
     "uploadContent": lambda w: {"a": "file like any other"},
+    "uploadContentToMXC": lambda w: {"a": "file like any other"},
     "add3PID": lambda w: session_of(w.me) | {"auth": _auth(w)},
     "bind3PID": _bind,
     "post3PIDs": lambda w: {"three_pid_creds": _bind(w)},
@@ -263,7 +264,10 @@ BODIES: dict[str, Callable[[World], Body]] = {
 _IN_BACKUP: Callable[[World], list[tuple[str, str]]] = lambda w: [("version", w.version)]
 
 QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
+    "getContentThumbnail": lambda w: [("width", "32"), ("height", "32"), ("method", "crop")],
     "getContentThumbnailAuthed": lambda w: [("width", "32"), ("height", "32"), ("method", "crop")],
+    "getUrlPreviewAuthed": lambda w: [("url", "https%3A%2F%2Fpage.example%2F"), ("ts", "1")],
+    "getUrlPreview": lambda w: [("url", "https%3A%2F%2Fpage.example%2F"), ("ts", "1")],
     "registrationTokenValidity": lambda w: [("token", "abc")],
     "search": lambda w: [("next_batch", BEGINNING.token())],
     "getKeysChanges": lambda w: [("from", w.since), ("to", w.since)],
@@ -278,6 +282,7 @@ QUERIES: dict[str, Callable[[World], list[tuple[str, str]]]] = {
     "getRoomKeyBySessionId": _IN_BACKUP,
     "deleteRoomKeyBySessionId": _IN_BACKUP,
     "getRoomEvents": lambda w: [("dir", "b")],
+    "redirectToIdP": lambda w: [("redirectUrl", "https%3A%2F%2Fapp.example%2F")],
     "redirectToSSO": lambda w: [("redirectUrl", "https%3A%2F%2Fapp.example%2F")],
     "getEventByTimestamp": lambda w: [("ts", "1"), ("dir", "f")],
     "getMutualRooms": lambda w: [("user_id", w.place.bob.user_id)],

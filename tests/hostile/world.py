@@ -60,6 +60,7 @@ class World:
     version: str
     refresh_token: str
     since: str
+    reserved: str
     txns: Any = field(default_factory=count)
 
     async def send(self, operation: Operation, request: Request, **what: Any) -> Answer:
@@ -149,7 +150,14 @@ async def make_world(place: Place) -> World:
         version,
         said["refresh_token"],
         since,
+        await _reserved(client),
     )
+
+
+async def _reserved(client: Client) -> str:
+    """The ID of a file that the client is to upload yet."""
+    created = await client.ok("POST", "/_matrix/media/v1/create", json={})
+    return str(created["content_uri"]).rpartition("/")[2]
 
 
 def address_of(user: Client) -> str:
@@ -200,7 +208,7 @@ def valid_path(world: World, operation: Operation) -> dict[str, str]:
         "version": world.version,
         "sessionId": "s",
         "serverName": NAME,
-        "mediaId": world.place.media_id,
+        "mediaId": world.reserved if operation.name == "uploadContentToMXC" else world.place.media_id,
         "fileName": "a.png",
         "receiptType": "m.read",
         "relType": "m.thread",

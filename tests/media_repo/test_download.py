@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.client import Client
 from tests.fixtures.homeserver import Homeserver
-from tests.media_repo.pictures import fetch, upload
+from tests.media_repo.pictures import fetch, picture, upload
 
 
 def file_name(headers: dict[str, str]) -> str | None:
@@ -45,7 +45,7 @@ async def test_a_file_keeps_its_name(alice: Client, name: str, shown: str) -> No
 
 
 async def test_a_file_without_a_name_has_none(alice: Client) -> None:
-    media = await upload(alice, b"x")
+    media = await upload(alice, b"x", "text/plain")
     assert (await fetch(alice, f"download/{media}"))[1]["Content-Disposition"] == "inline"
 
 
@@ -73,7 +73,9 @@ async def test_a_name_may_not_be_endless(alice: Client) -> None:
     ],
 )
 async def test_browsers_show_what_they_do_not_run(alice: Client, content_type: str, kind: str) -> None:
-    media = await upload(alice, b"<script>alert(1)</script>", content_type, "?filename=a")
+    bodies = {"image/png": picture(4, 4), "video/mp4": b"\0\0\0\x18ftypisom" + bytes(12)}
+    body = bodies.get(content_type.lower(), b"<script>alert(1)</script>")
+    media = await upload(alice, body, content_type, "?filename=a")
     status, headers, _ = await fetch(alice, f"download/{media}")
     assert status == 200
     assert headers["Content-Disposition"].partition(";")[0] == kind

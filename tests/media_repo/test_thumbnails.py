@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import signal
 from pathlib import Path
 from random import Random
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageFile
 
-from media_repo.thumbnails import NotAPicture, make_thumbnail, size_for
+from media_repo.asked_thumbnail import AskedThumbnail
+from media_repo.thumbnails import size_for
+from services.isolated.pictures import thumbnail as make_thumbnail
+from services.isolated.port import Refused
+from services.media.settings import Thumbnails
 from services.settings import Media
 from tests.fixtures.client import Client
 from tests.fixtures.homeserver import Homeserver, MakeHomeserver
@@ -43,7 +51,7 @@ async def thumbnail(client: Client, media: str, query: str) -> tuple[Image.Image
     ],
 )
 def test_the_next_larger_size_is_given(asked: tuple[int, int, str], made: tuple[int, int, str]) -> None:
-    assert size_for(*asked) == made
+    assert size_for(AskedThumbnail(*asked)) == AskedThumbnail(*made)
 
 
 @pytest.mark.parametrize(
@@ -181,14 +189,15 @@ def test_spoilt_pictures_raise_one_error(format: str) -> None:
     exif[0x0112] = 6
     whole = picture(60, 50, format, exif=exif)
     made = refused = 0
+    told = {"width": 32, "height": 32, "method": "crop", "animated": False, "max_pixels": 1_000_000}
     for _ in range(400):
         spoilt = bytearray(whole)
         for _ in range(dice.randint(1, 4)):
             spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
         try:
-            make_thumbnail(bytes(spoilt), 32, 32, "crop", 1_000_000)
+            make_thumbnail(told, bytes(spoilt))
             made += 1
-        except NotAPicture:
+        except Refused:
             refused += 1
     assert made
     assert refused
@@ -204,3 +213,126 @@ async def test_a_size_must_be_asked_for(alice: Client, query: str) -> None:
     status, said = await alice.get(f"/_matrix/client/v1/media/thumbnail/{media}?{query}")
     assert status == 400
     assert said["errcode"] in ("M_INVALID_PARAM", "M_MISSING_PARAM")
+
+
+def moving(format: str, frames: int = 6, side: int = 400) -> bytes:
+    """A picture that changes its colour."""
+    buffer, pictures = (
+        io.BytesIO(),
+        [Image.new("RGB", (side, side), (40 * n % 256, 90, 20)) for n in range(frames)],
+    )
+    pictures[0].save(buffer, format, save_all=True, append_images=pictures[1:], duration=50, loop=0)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
+async def test_what_moves_may_move_when_it_is_asked_to(alice: Client, format: str) -> None:
+    media = await upload(alice, moving(format), f"image/{format.lower()}")
+    size = "width=96&height=96&method=crop"
+    image, headers = await thumbnail(alice, media, f"{size}&animated=true")
+    assert (headers["Content-Type"], getattr(image, "n_frames", 1), image.size) == ("image/webp", 6, (96, 96))
+    for query in (size, f"{size}&animated=false"):
+        image, headers = await thumbnail(alice, media, query)
+        assert getattr(image, "n_frames", 1) == 1
+
+
+async def test_a_small_one_that_moves_stands_still_unless_asked(alice: Client) -> None:
+    data = moving("GIF", side=20)
+    media = await upload(alice, data, "image/gif")
+    image, _ = await thumbnail(alice, media, "width=32&height=32&method=crop")
+    assert (getattr(image, "n_frames", 1), image.size) == (1, (20, 20))
+    assert (await fetch(alice, f"thumbnail/{media}?width=32&height=32&method=crop&animated=true"))[2] == data
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+async def test_what_cannot_move_stands_still(alice: Client, format: str) -> None:
+    media = await upload(alice, picture(400, 400, format), f"image/{format.lower()}")
+    image, _ = await thumbnail(alice, media, "width=96&height=96&method=crop&animated=true")
+    assert getattr(image, "n_frames", 1) == 1
+
+
+async def test_too_many_frames_stand_still(alice: Client) -> None:
+    media = await upload(alice, moving("GIF", 300, 100), "image/gif")
+    image, _ = await thumbnail(alice, media, "width=96&height=96&method=crop&animated=true")
+    assert getattr(image, "n_frames", 1) == 1
+
+
+async def made_with(make_homeserver: MakeHomeserver, folder: Path, **settings: int) -> Homeserver:
+    """A homeserver whose thumbnails are made so."""
+    return await make_homeserver(media=Media(folder / "thumbs", thumbnails=Thumbnails(**settings)))
+
+
+async def test_any_size_within_bounds_where_that_is_allowed(
+    make_homeserver: MakeHomeserver, tmp_path: Path
+) -> None:
+    homeserver = await made_with(make_homeserver, tmp_path, largest_dynamic=512)
+    alice = await homeserver.user("alice")
+    media = await upload(alice, picture(1000, 1000))
+    for asked, given in ((200, 256), (512, 512), (96, 96), (513, 600)):
+        image, _ = await thumbnail(alice, media, f"width={asked}&height={asked}&method=scale")
+        assert image.size == ((128 if asked == 96 else given),) * 2
+    assert (await thumbnail(alice, media, "width=96&height=96&method=crop"))[0].size == (96, 96)
+
+
+async def test_many_askers_are_one_thumbnail(homeserver: Homeserver, alice: Client) -> None:
+    media = await upload(alice, picture(2000, 2000, "JPEG"), "image/jpeg")
+    asked, run = [], homeserver.tenant.isolated.run
+
+    async def counted(function: str, told: dict[str, object], data: bytes) -> object:
+        asked.append(function)
+        return await run(function, told, data)
+
+    object.__setattr__(homeserver.tenant.isolated, "run", counted)
+    answers = await asyncio.gather(
+        *(fetch(alice, f"thumbnail/{media}?width=96&height=96&method=crop") for _ in range(20))
+    )
+    assert {status for status, _, _ in answers} == {200}
+    assert len({body for _, _, body in answers}) == 1
+    assert asked == ["thumbnail"]
+
+
+async def test_the_process_is_started_late_and_may_die(
+    make_homeserver: MakeHomeserver, tmp_path: Path
+) -> None:
+    homeserver = await made_with(make_homeserver, tmp_path, processes=1)
+    workshop: Any = homeserver.tenant.isolated
+    alice = await homeserver.user("alice")
+    media = await upload(alice, picture(400, 400))
+    assert workshop.processes == []
+    await thumbnail(alice, media, "width=96&height=96&method=crop")
+    (first,) = workshop.processes
+    os.kill(first, signal.SIGKILL)
+    status, _, _ = await fetch(alice, f"thumbnail/{media}?width=320&height=240")
+    assert status in (200, 400)
+    await thumbnail(alice, media, "width=320&height=240")
+    assert workshop.processes != [first]
+    workshop._idle = 0.01
+    await thumbnail(alice, media, "width=32&height=32&method=crop")
+    async with asyncio.timeout(10):
+        while workshop.processes:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_picture_that_takes_too_long_is_given_up(
+    make_homeserver: MakeHomeserver, tmp_path: Path
+) -> None:
+    homeserver = await made_with(make_homeserver, tmp_path, timeout=1)
+    alice = await homeserver.user("alice")
+    media = await upload(alice, picture(400, 400))
+    status, _, body = await fetch(alice, f"thumbnail/{media}?width=96&height=96&method=crop")
+    assert (status, b"M_UNKNOWN" in body) == (400, True)
+    assert cast(Any, homeserver.tenant.isolated).processes == []
+
+
+async def test_a_picture_that_takes_too_much_memory_is_given_up(
+    make_homeserver: MakeHomeserver, tmp_path: Path
+) -> None:
+    homeserver = await make_homeserver(
+        media=Media(tmp_path / "m", max_pixels=2**31, thumbnails=Thumbnails(memory=300 * 1024**2))
+    )
+    alice = await homeserver.user("alice")
+    media = await upload(alice, picture(12_000, 12_000, "PNG"))
+    status, _, body = await fetch(alice, f"thumbnail/{media}?width=96&height=96&method=crop")
+    assert (status, b"M_UNKNOWN" in body) == (400, True)
+    small = await upload(alice, picture(400, 400))
+    await thumbnail(alice, small, "width=96&height=96&method=crop")

@@ -172,6 +172,7 @@ IDENTITY = key_of("identity").verify_key.to_base64()
     ("keys", "valid"),
     [
         ({"public_key": IDENTITY}, True),
+        ({"public_key": IDENTITY.replace("+", "-").replace("/", "_")}, True),  # «URL-safe» is as good
         ({"public_key": "nonsense", "public_keys": [{"public_key": IDENTITY}]}, True),
         (
             {"public_keys": [{"public_key": key_of("x").verify_key.to_base64()}, {"public_key": IDENTITY}]},

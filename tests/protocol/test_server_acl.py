@@ -20,6 +20,7 @@ from protocol.server_acl import ServerAcl
         ({"allow": ["*"], "deny": ["*.evil.org"]}, "a.b.evil.org", False),
         ({"allow": ["*"], "deny": ["*.evil.org"]}, "evil.org", True),
         ({"allow": ["?.org"]}, "x.org", True),
+        ({"allow": ["*"], "deny": ["EVIL.org"]}, "evil.ORG", False),
         ({"allow": ["?.org"]}, "xy.org", False),
         ({"allow": ["x.org"]}, "x.org", True),
         ({"allow": ["x.org"]}, "xaorg", False),

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.client_api.test_unread import GLOBAL, mention, read, text
+from services.push.delivery.observations import GatewayFails
+from storage.push.pushers import stored_pushers
+from tests.client_api.test_unread import GLOBAL, in_thread, mention, read, text
 from tests.fixtures.client import Client
-from tests.fixtures.homeserver import Homeserver
-from tests.fixtures.push_gateway import PushGateway, pusher, set_pusher
+from tests.fixtures.homeserver import Homeserver, MakeHomeserver
+from tests.fixtures.push_gateway import PATH, PushGateway, pusher, set_pusher
+from tests.fixtures.time import FakeClock
 
 SOUND_AND_HIGHLIGHT = {"sound": "default", "highlight": True}
 
@@ -133,7 +136,9 @@ async def test_of_an_encrypted_room_only_the_event_is_named(
     alice: Client, phone: Client, room: str, gateway: PushGateway
 ) -> None:
     await alice.set_state(room, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
-    sent = await alice.send(room, {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}, "m.room.encrypted")
+    sent = await alice.send(
+        room, {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}, "m.room.encrypted"
+    )
     told = await gateway.next()
     assert told.keys() == {"event_id", "room_id", "prio", "counts", "devices"}
     assert (told["event_id"], told["prio"]) == (sent, "high")
@@ -177,19 +182,43 @@ async def test_each_device_of_each_user_is_told_for_itself(
     assert gateway.events() == gateway.events("tablet") == sent
 
 
-async def test_a_user_at_another_device_is_left_in_peace(
-    alice: Client, bob: Client, room: str, gateway: PushGateway
+async def test_a_user_at_another_device_is_left_in_peace_and_told_later(
+    make_homeserver: MakeHomeserver, gateway: PushGateway
 ) -> None:
+    clock = FakeClock()
+    homeserver = await make_homeserver(push=gateway.settings, clock=clock)
+    alice, bob = await homeserver.user("alice"), await homeserver.user("bob")
+    room = await alice.create_room(preset="public_chat")
+    await bob.join(room)
     phone, tablet = await bob.log_in(), await bob.log_in()
     await set_pusher(phone, gateway.url, data={"chat.hearth.silent_while_active": True})
     await set_pusher(tablet, gateway.url, "tablet")
     await bob.sync()
     await bob.send(room, "I sit at the desk")
-    sent = await alice.send(room, "hello")
-    assert (await gateway.next())["devices"][0]["pushkey"] == "tablet"
+    sent = [await alice.send(room, "hello"), await alice.send(room, "are you there?")]
+    await gateway.until(lambda: len(gateway.pushes) == 2)
+    await asyncio.sleep(0.3)
+    assert (gateway.events(), gateway.events("tablet")) == ([], sent)
+    await read(bob, room, sent[0])
+    clock.advance(30_000)
     await asyncio.sleep(0.3)
     assert gateway.events() == []
-    assert gateway.events("tablet") == [sent]
+    clock.advance(60_000)
+    await gateway.until(lambda: gateway.events() == sent[1:])
+
+
+async def test_a_gateway_in_a_private_network_is_not_asked_unless_the_operator_says_so(
+    alice: Client, bob: Client, room: str, homeserver: Homeserver, gateway: PushGateway
+) -> None:
+    inside = f"https://127.0.0.1:{gateway.port}{PATH}"
+    status, body = await bob.post("pushers/set", pusher(f"http://localhost:{gateway.port}{PATH}"))
+    assert (status, body["errcode"]) == (400, "M_INVALID_PARAM")
+    await set_pusher(bob, inside)
+    await alice.send(room, "hello")
+    async with asyncio.timeout(5):
+        while not any(isinstance(seen, GatewayFails) for seen in homeserver.observed):
+            await asyncio.sleep(0.02)
+    assert gateway.asked == 0
 
 
 @pytest.mark.parametrize("count", [50])
@@ -199,3 +228,65 @@ async def test_a_user_has_so_many_pushers(alice: Client, gateway: PushGateway, c
     status, body = await alice.post("pushers/set", pusher(gateway.url, "one more"))
     assert (status, body["errcode"]) == (400, "M_INVALID_PARAM")
     await set_pusher(alice, gateway.url, "0", lang="fr")
+
+
+async def are_behind(homeserver: Homeserver, behind: bool) -> None:
+    """Returns when the database says so of all pushers."""
+    async with asyncio.timeout(10):
+        while True:
+            async with homeserver.tenant.database.read() as tx:
+                if all(one.behind is behind for one in await stored_pushers(tx)):
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_pusher_that_cannot_be_told_is_known_to_be_behind(
+    make_homeserver: MakeHomeserver, gateway: PushGateway
+) -> None:
+    first = await make_homeserver(push=gateway.settings)
+    alice, bob = await first.user("alice"), await first.user("bob")
+    room = await alice.create_room(preset="public_chat")
+    await bob.join(room)
+    await set_pusher(bob, gateway.url)
+    await set_pusher(bob, gateway.url, "tablet")
+    gateway.status = 500
+    sent = [await alice.send(room, f"{number}") for number in range(3)]
+    await gateway.until(lambda: gateway.asked >= 2)
+    await read(bob, room, sent[0])
+    await are_behind(first, True)
+    gateway.status = 200
+    await gateway.until(lambda: len(gateway.events()) + len(gateway.events("tablet")) == 4, 20)
+    await are_behind(first, False)
+    assert gateway.events() == gateway.events("tablet") == sent[1:]
+
+
+async def test_a_call_that_nobody_answers_is_missed(
+    alice: Client, bob: Client, phone: Client, gateway: PushGateway
+) -> None:
+    room = await alice.create_room(preset="trusted_private_chat", invite=[bob.user_id])
+    await gateway.next()
+    await bob.join(room)
+    call = {"call_id": "1", "version": "1", "lifetime": 60_000}
+    first = await alice.send(room, call | {"offer": {}}, "m.call.invite")
+    told = await gateway.next()
+    assert (told["event_id"], told["counts"]) == (first, {"unread": 1, "missed_calls": 1})
+    assert told["devices"][0]["tweaks"] == {"sound": "ring"}
+    await bob.send(room, call | {"answer": {}}, "m.call.answer")
+    assert (await gateway.next())["counts"] == {"unread": 0}
+    await alice.send(room, "so, as I said")
+    assert (await gateway.next())["counts"] == {"unread": 1}
+
+
+async def test_a_thread_that_is_read_leaves_the_badge(
+    alice: Client, bob: Client, phone: Client, room: str, gateway: PushGateway
+) -> None:
+    root = await alice.send(room, "a topic")
+    aside = await alice.send(room, in_thread(root, "aside"))
+    await gateway.until(lambda: len(gateway.pushes) == 2)
+    assert gateway.pushes[-1]["counts"] == {"unread": 2}
+    await read(bob, room, aside, thread=root)
+    await gateway.until(lambda: len(gateway.pushes) == 3)
+    assert gateway.pushes[-1]["counts"] == {"unread": 1}
+    await bob.leave(room)
+    await gateway.until(lambda: len(gateway.pushes) == 4)
+    assert gateway.pushes[-1]["counts"] == {"unread": 0}

@@ -1,4 +1,4 @@
-"""The specification's own probe finds all its endpoints on a server with everything switched on, and those beside it that clients use."""
+"""The probe that comes with the specification's data finds every endpoint on a server with everything switched on."""
 
 from __future__ import annotations
 

@@ -193,9 +193,10 @@ async def test_our_address_is_the_configured_one_whatever_the_host_header_says(
     url = f"{homeserver.url}/_matrix/client/oauth2/upstream?provider=corp"
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
     async with homeserver.session.get(url, headers=headers, allow_redirects=False) as response:
-        query = parse_qs(urlsplit(response.headers.get("Location", "")).query)
+        assert response.status == 303
+        query = parse_qs(urlsplit(response.headers["Location"]).query)
     base = "https://one.example/_matrix/client/oauth2"
-    assert query.get("redirect_uri", [f"{base}/upstream/corp/callback"]) == [f"{base}/upstream/corp/callback"]
+    assert query["redirect_uri"] == [f"{base}/upstream/corp/callback"]
     page: Any = await traveller(homeserver).go()
     assert peer.asked[-1]["redirect_uri"] == f"{base}/upstream/corp/callback"
     assert page.status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
 from contextlib import AsyncExitStack
@@ -37,6 +38,7 @@ class _User:
     is_doubtful: bool = False
     dirty: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)  # rooms in which somebody has called
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Badges:
@@ -86,6 +88,11 @@ class Badges:
         """The user's badge now."""
         ignored = (await self.likings(user_id)).ignored
         known = self._user(user_id)
+        # Several devices ask at once: the second one must not take for known what the first one is looking at.
+        async with known.lock:
+            return await self._look(user_id, known, ignored)
+
+    async def _look(self, user_id: UserID, known: _User, ignored: frozenset[str]) -> Badge:
         dirty, known.dirty = known.dirty, set()
         try:
             async with AsyncExitStack() as stack:

@@ -14,7 +14,9 @@ from services.push.delivery.target import Target
 
 HIGH, LOW = "high", "low"
 _NAMES: Final = 255  # characters of a name that are told
-_CONTENT: Final = 8 * 1024  # bytes; «the pusher may omit this if the event had no content or for any other reason»
+_CONTENT: Final = (
+    8 * 1024
+)  # bytes; «the pusher may omit this if the event had no content or for any other reason»
 
 
 def event_push(target: Target, facts: Facts, actions: Actions, badge: Badge) -> bytes:
@@ -23,7 +25,11 @@ def event_push(target: Target, facts: Facts, actions: Actions, badge: Badge) -> 
     tweaks = _tweaks(actions)
     # What is encrypted may be anything: the device looks inside.
     is_urgent = "sound" in tweaks or tweaks.get("highlight") is True or event.type == ENCRYPTED
-    said: JsonObject = {"event_id": event.event_id, "room_id": event.room_id, "prio": HIGH if is_urgent else LOW}
+    said: JsonObject = {
+        "event_id": event.event_id,
+        "room_id": event.room_id,
+        "prio": HIGH if is_urgent else LOW,
+    }
     if target.is_full and not facts.is_encrypted:
         said |= _in_full(target, facts)
     return _body(target, said, badge, tweaks)

@@ -7,11 +7,11 @@ one for every word. It begins anew when no mail had to tell of the room for a da
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from services.bell import Bell
 from services.mail.outbox import enqueue_mail, may_send
 from services.observations import BackgroundFailure
+from services.push.delivery.delivering import Delivering
 from services.push.delivery.digest_letter import MissedRoom, digest_letter, rooms_of
 from services.push.delivery.happened import Happened
 from services.push.delivery.missed import missed
@@ -19,9 +19,6 @@ from services.push.delivery.target import Key, Target
 from services.settings import DAY, HOUR, MINUTE, MailKind
 from storage.push.mails import MailedRoom, forget_mailed, is_address_of, mailed_rooms, set_mailed
 from storage.push.pushers import set_due
-
-if TYPE_CHECKING:
-    from services.push.delivery.follow import Delivery
 
 PAUSES = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
 FORGOTTEN_AFTER = DAY
@@ -33,7 +30,7 @@ RETRY = MINUTE
 class Digests:
     """Which pushers are to be mailed to, and when."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivering) -> None:
         self._delivery = delivery
         self._due: dict[Key, tuple[int, Target]] = {}
         self._new: dict[Key, Target] = {}

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from protocol.json import JsonObject
 from services.mail.letters import Letter, write_letter
+from services.push.delivery.delivering import Delivering
 from services.push.delivery.facts import Facts
 from services.push.delivery.happened import Happened
 from services.push.delivery.target import Target
 from services.push.unsubscribe import unsubscribe_link
 from services.tenant import Tenant
-
-if TYPE_CHECKING:
-    from services.push.delivery.follow import Delivery
 
 MOST_SHOWN = 10  # messages of a room
 MOST_CHARACTERS = 300
@@ -33,7 +30,7 @@ class MissedRoom:
     last: Happened
 
 
-async def rooms_of(delivery: Delivery, target: Target, missed: list[Happened]) -> list[MissedRoom]:
+async def rooms_of(delivery: Delivering, target: Target, missed: list[Happened]) -> list[MissedRoom]:
     """What was missed, as far as it still notifies, room by room in the order of what came first."""
     found: dict[str, list[tuple[Happened, Facts]]] = {}
     for happened in missed:

@@ -73,7 +73,14 @@ async def facts_of(tenant: Tenant, happened: Happened) -> Facts | None:
             return None
         version = version_named(room["room_version"])
         event = event_of(happened.event_id, happened.room_id, rows[0]["json"], version)
-        keys = ((CREATE, ""), (POWER_LEVELS, ""), (_NAME, ""), (_ALIAS, ""), (_ENCRYPTION, ""), (MEMBER, event.sender))
+        keys = (
+            (CREATE, ""),
+            (POWER_LEVELS, ""),
+            (_NAME, ""),
+            (_ALIAS, ""),
+            (_ENCRYPTION, ""),
+            (MEMBER, event.sender),
+        )
         state = await current_state_events(tx, happened.room_id, version, keys)
     levels = levels_of(version, state, event.sender)
     said = {key: one.content for key, one in state.items()}
@@ -86,7 +93,12 @@ async def facts_of_invite(tenant: Tenant, happened: Happened, user_id: str) -> F
         invite = await invite_of(tx, user_id, happened.room_id)
         rows = await shown_events(tx, [happened.event_id])
         room = await room_of(tx, happened.room_id)
-    if invite is None or invite["membership"] != "invite" or invite["event_id"] != happened.event_id or not rows:
+    if (
+        invite is None
+        or invite["membership"] != "invite"
+        or invite["event_id"] != happened.event_id
+        or not rows
+    ):
         return None
     version = version_named(room["room_version"] if room is not None else "1")
     event = event_of(happened.event_id, happened.room_id, rows[0]["json"], version)

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from protocol.events import REDACTION
 from protocol.ids import RoomID, UserID
-from protocol.push_rules.rule import Actions
 from services.observations import BackgroundFailure
 from services.once import Once
 from services.outside import OutsideFailed
-from services.push.delivery.badges import CALL_INVITE, Badge, Badges
+from services.push.delivery.badges import CALL_INVITE, Badges
+from services.push.delivery.delivering import Told
 from services.push.delivery.digest import Digests
 from services.push.delivery.directory import Directory
 from services.push.delivery.facts import Facts, actions_for, facts_of, facts_of_invite
@@ -31,25 +30,16 @@ from services.push.delivery.target import Key, Target
 from services.push.delivery.worker import Worker
 from services.push.evaluators import UserRules
 from services.rooms.tail import LENGTH
-from services.settings import MINUTE
+from services.settings import SECOND
 from services.tenant import Tenant
-from storage.push.following import claim, events_in, invites_of, release, renew, rooms_since
+from storage.push.following import begin, claim, events_in, invites_of, release, renew, rooms_since
 from storage.push.pushers import delete_rejected
 
 RENEWED = 6.0  # seconds
 SURE = 14.0  # seconds after the last renewal in which no other process can have taken over
 AT_ONCE = 64  # pushes that are on their way
-FACTS_KEPT = MINUTE
+FACTS_KEPT = 10 * SECOND
 RETRY = 1_000  # ms
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is to be told of an event to one user."""
-
-    facts: Facts
-    actions: Actions
-    badge: Badge
 
 
 class Delivery:
@@ -91,8 +81,13 @@ class Delivery:
 
     async def hold(self) -> None:
         """Takes the follower, keeps it, and takes it again; goes on until it is cancelled."""
+        is_begun = False
         while True:
             try:
+                if not is_begun:
+                    async with self.tenant.database.read() as tx:
+                        await begin(tx)
+                    is_begun = True
                 async with self._lock:
                     await self._hold()
             except Exception as error:  # noqa: BLE001 - it goes on
@@ -100,13 +95,14 @@ class Delivery:
             await asyncio.sleep(RENEWED)
 
     async def _hold(self) -> None:
-        asked = asyncio.get_running_loop().time()
         if self.is_held:
-            async with self.tenant.database.read() as tx:
-                if await renew(tx, self._process, self._passed()):
-                    self._renewed = asked
-                    return
-            self._lose()
+            # Without pushers there is nothing to deliver: whoever claims it meanwhile does no harm, and an idle server writes
+            # nothing.
+            if self.directory.is_empty and not self._gathering.news.is_something:
+                return
+            if await self._renew(self._passed()):
+                return
+        asked = asyncio.get_running_loop().time()
         async with self.tenant.database.read() as tx:
             position = await claim(tx, self._process)
         if position is None:
@@ -116,12 +112,21 @@ class Delivery:
         self.is_held = True
         self._news.set()
 
+    async def _renew(self, position: int) -> bool:
+        """It is still ours."""
+        asked = asyncio.get_running_loop().time()
+        async with self.tenant.database.read() as tx:
+            if await renew(tx, self._process, position):
+                self._renewed = asked
+                return True
+        self._lose()
+        return False
+
     def _passed(self) -> int:
         """Nothing up to here is only in memory."""
         firsts = [first - 1 for worker in self._workers.values() if (first := worker.first) is not None]
-        news = self._gathering.news
-        is_idle = not (news.rooms or news.users or news.pushers or news.readers or news.is_everything)
-        return min([self._gathering.upto if is_idle and not firsts else self.position, *firsts])
+        is_idle = not firsts and not self._gathering.news.is_something
+        return min([self._gathering.upto if is_idle else self.position, *firsts])
 
     def _lose(self) -> None:
         self.is_held = False
@@ -171,7 +176,10 @@ class Delivery:
         if news.is_everything:
             await self._look_at_everything(upto, news)
         if news.pushers:
+            were_none = self.directory.is_empty
             await self._read_pushers(news.pushers)
+            if were_none and not await self._renew(self.position):
+                return
         happened = await self._happened(news, upto)
         rules = await self._rules_for(happened)
         self.position = max(self.position, upto)
@@ -234,7 +242,11 @@ class Delivery:
 
     async def _events(self, room_id: RoomID, after: int, upto: int) -> list[Happened]:
         page = self.tenant.tails.peek(room_id, after, upto, LENGTH)
-        if page is not None and not page.limited and all(event.exceptions is not None for event in page.events):
+        if (
+            page is not None
+            and not page.limited
+            and all(event.exceptions is not None for event in page.events)
+        ):
             return [of_tail(room_id, event) for event in page.events if event.live]
         async with self.tenant.database.read() as tx:
             return [of_row(room_id, row) for row in await events_in(tx, room_id, after, upto)]
@@ -255,7 +267,7 @@ class Delivery:
         if len(known) < len(users):
             async with self.tenant.database.read() as tx:
                 known = await self.tenant.evaluators.rules_of(tx, users)
-        return dict(known)
+        return {str(user_id): rules for user_id, rules in known.items()}
 
     def _notify(self, one: Happened, user_id: str) -> None:
         if one.invites is None:
@@ -305,7 +317,9 @@ class Delivery:
         if one.invites is not None:
             return await facts_of_invite(self.tenant, one, one.invites)
         now = self.tenant.clock.now()
-        return await self._facts.ask(one.event_id, lambda: facts_of(self.tenant, one), now, lambda _: FACTS_KEPT)
+        return await self._facts.ask(
+            one.event_id, lambda: facts_of(self.tenant, one), now, lambda _: FACTS_KEPT
+        )
 
     async def rejected(self, target: Target) -> None:
         """The gateway says that there is no such device: its pushers are gone."""

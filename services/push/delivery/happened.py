@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import asyncpg
 
 from protocol.ids import RoomID
 from protocol.push_rules.classify import RoomMode
@@ -46,7 +47,7 @@ def of_tail(room_id: RoomID, event: TailEvent) -> Happened:
     )
 
 
-def of_row(room_id: RoomID, row: Mapping[str, Any]) -> Happened:
+def of_row(room_id: RoomID, row: asyncpg.Record) -> Happened:
     """The event as `events_in` reads it."""
     exceptions = {user: (int(notify), int(highlight)) for user, notify, highlight in row["exceptions"]}
     counts, all_of_them = (False, False) if row["redacted"] else (row["counts"], row["highlights_all"])

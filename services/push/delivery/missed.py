@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import asyncpg
 
 from protocol.ids import RoomID
+from services.push.delivery.delivering import Delivering
 from services.push.delivery.happened import Happened
 from services.push.delivery.target import Target
 from services.push.notifications import find
@@ -13,14 +13,11 @@ from services.settings import DAY
 from storage.push import notifications as stored
 from storage.push.following import invites_of
 
-if TYPE_CHECKING:
-    from services.push.delivery.follow import Delivery
-
 TOO_OLD = DAY
 """What is older is no news to a telephone."""
 
 
-async def missed(delivery: Delivery, target: Target, after: int, upto: int, most: int) -> list[Happened]:
+async def missed(delivery: Delivering, target: Target, after: int, upto: int, most: int) -> list[Happened]:
     """The last notifications at positions in (after, upto] that are unread, the oldest first."""
     tenant, user_id = delivery.tenant, target.user_id
     ignored = (await delivery.badges.likings(user_id)).ignored
@@ -35,13 +32,13 @@ async def missed(delivery: Delivery, target: Target, after: int, upto: int, most
     return sorted([*unread, *map(invited, invites)], key=lambda happened: happened.position)
 
 
-def _unread(row: Mapping[str, Any]) -> Happened:
+def _unread(row: asyncpg.Record) -> Happened:
     return Happened(
         row["position"], RoomID(row["room_id"]), row["event_id"], row["type"], row["sender"], True, False, {}
     )
 
 
-def invited(row: Mapping[str, Any]) -> Happened:
+def invited(row: asyncpg.Record) -> Happened:
     """An invite as `invites_of` reads it."""
     about = (row["position"], RoomID(row["room_id"]), row["event_id"], "m.room.member", row["sender"])
     return Happened(*about, False, False, {}, row["user_id"])

@@ -21,6 +21,11 @@ class News:
     readers: set[str] = field(default_factory=set)
     is_everything: bool = False
 
+    @property
+    def is_something(self) -> bool:
+        """Is there anything to look at?"""
+        return self.is_everything or bool(self.rooms or self.users or self.readers or self.pushers)
+
 
 class Gathering:
     """Sorts topics."""
@@ -73,7 +78,7 @@ class Gathering:
                 self._badges.read_in(what, _rooms_read(what, told))
         if moved:
             directory.forget_rooms(topic[1:] for topic in told if topic[0] == topics.ROOM)
-        return bool(news.rooms or news.users or news.readers or news.pushers)
+        return news.is_something
 
     def reset(self, position: int) -> None:
         """Commits may have been missed."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
 
 from services.observations import BackgroundFailure
 from services.outside import Asked, OutsideFailed
 from services.presence import ACTIVE_FOR
-from services.push.delivery.badges import Badge
 from services.push.delivery.compose import badge_push, event_push
+from services.push.delivery.delivering import Delivering
 from services.push.delivery.happened import Happened
 from services.push.delivery.missed import missed
 from services.push.delivery.observations import GatewayBack, GatewayFails, PushRefused
@@ -24,10 +23,8 @@ from services.settings import MINUTE, SECOND
 from storage.push.pushers import Mark
 from storage.redis.replica import ONLINE
 
-if TYPE_CHECKING:
-    from services.push.delivery.follow import Delivery
-
-MOST = 50  # pushes that wait in memory
+MOST_WAITING = 500  # pushes that wait in memory
+MOST_MISSED = 50  # that are told of together, after an outage: nobody reads more on a telephone
 FIRST_PAUSE, LONGEST_PAUSE = SECOND, 10 * MINUTE
 SILENT_PAUSE = 15 * SECOND
 BADGE_PAUSE = SECOND  # who reads one thing reads the next one
@@ -38,7 +35,7 @@ _TRY_AGAIN = (408, 429)
 class Worker:
     """One pusher's deliverer; it has a task only while there is something to do."""
 
-    def __init__(self, delivery: Delivery, target: Target) -> None:
+    def __init__(self, delivery: Delivering, target: Target) -> None:
         self.target = target
         self.behind = target.stored.behind
         self._delivery = delivery
@@ -77,7 +74,7 @@ class Worker:
             return
         if not self.behind or self._until is not None:
             self._queue.append(happened)
-        if len(self._queue) > MOST:
+        if len(self._queue) > MOST_WAITING:
             self._fall_behind()
         self.wake()
 
@@ -125,7 +122,7 @@ class Worker:
     async def _step(self) -> None:
         if self.behind and self._until is None:
             upto = self._delivery.position
-            found = await missed(self._delivery, self.target, self._position, upto, MOST)
+            found = await missed(self._delivery, self.target, self._position, upto, MOST_MISSED)
             self._queue, self._until = deque(found), upto
         elif self._queue:
             await self._tell(self._queue[0])

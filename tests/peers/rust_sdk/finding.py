@@ -17,7 +17,12 @@ async def make_room(person: Person, name: str, **more: Any) -> str:
         "is_encrypted": False,
     }
     room_id = await person.client.create_room(ffi.CreateRoomParameters(name=name, **(defaults | more)))
-    await person.room(room_id)
+    room = await person.room(room_id)
+
+    async def known() -> bool:
+        return (await room.room_info()).power_levels is not None
+
+    await person.pulse.awaited(f"the state of {name}", known)
     return str(room_id)
 
 
@@ -70,7 +75,9 @@ async def browse(alice: Person, bob: Person) -> str:
     found = Items(bob.pulse)
     kept = await search.results(found)
     await search.search("garden", 10, None)
-    await bob.pulse.until("the directory has the room", lambda: [r for r in found.items if r.room_id == room_id])
+    await bob.pulse.until(
+        "the directory has the room", lambda: [r for r in found.items if r.room_id == room_id]
+    )
     checked("under its alias", found.items[0].alias == full)
     kept.cancel()
     preview = (await bob.client.get_room_preview_from_room_alias(full)).info()
@@ -79,7 +86,7 @@ async def browse(alice: Person, bob: Person) -> str:
     await bob.client.join_room_by_id_or_alias(full, [])
     room = await bob.room(room_id)
     await bob.pulse.until("bob is in the garden", lambda: room.membership() == ffi.Membership.JOINED)
-    checked("its alias is known", room.canonical_alias() == full)
+    await bob.pulse.until("its alias is known", lambda: room.canonical_alias() == full)
     return room_id
 
 
@@ -140,11 +147,11 @@ async def spaces(alice: Person, bob: Person, garden: str) -> None:
     listed = await theirs.space_room_list(space_id)
     await listed.paginate()
 
-    def children() -> bool:
-        return {room.display_name for room in listed.rooms()} == {"Garden", "Attic"}
+    async def children() -> dict[str, Any] | None:
+        rooms = {room.display_name: room for room in await listed.rooms()}
+        return rooms if set(rooms) == {"Garden", "Attic"} else None
 
-    await bob.pulse.until("and its rooms, also the one he is not in", children)
-    by_name = {room.display_name: room for room in listed.rooms()}
+    by_name = await bob.pulse.until("and its rooms, also the one he is not in", children)
     checked("he is in the garden", by_name["Garden"].state == ffi.Membership.JOINED)
     checked("not in the attic", by_name["Attic"].state is None and by_name["Attic"].num_joined_members == 1)
     await service.remove_child_from_space(attic, space_id)
@@ -199,6 +206,7 @@ async def arrange(alice: Person, bob: Person, room_id: str) -> None:
         return bool(member.membership.is_leave())
 
     await alice.pulse.until("bob left", gone)
+    await bob.pulse.until("also for himself", lambda: theirs.membership() == ffi.Membership.LEFT)
     await theirs.forget()
     listed = lambda: room_id not in [room.id() for room in bob.client.rooms() if room.membership() == _JOINED]
     await bob.pulse.until("and forgot", listed)

@@ -229,7 +229,10 @@ class Person:
         session = self.client.session()
         headers = {"Authorization": f"Bearer {session.access_token}"}
         url = f"{session.homeserver_url.rstrip('/')}/_matrix/client/v3/{path}"
-        async with aiohttp.ClientSession(raise_for_status=True) as http, http.get(url, headers=headers) as reply:
+        async with (
+            aiohttp.ClientSession(raise_for_status=True) as http,
+            http.get(url, headers=headers) as reply,
+        ):
             answer: dict[str, Any] = await reply.json()
             return answer
 

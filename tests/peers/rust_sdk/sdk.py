@@ -12,7 +12,11 @@ if LIBRARY.exists():
     sys.path.insert(0, str(BUILT))
     from matrix_sdk_python._generated import (  # type: ignore[import-not-found]
         matrix_sdk_base as base,
+    )
+    from matrix_sdk_python._generated import (
         matrix_sdk_ffi as ffi,
+    )
+    from matrix_sdk_python._generated import (
         matrix_sdk_ui as ui,
     )
 

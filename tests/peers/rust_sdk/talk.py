@@ -1,4 +1,4 @@
-"""The whole conversation, as a program: `python -m tests.peers.rust_sdk.talk BASE_URL FOLDER`; prints each check and their number."""
+"""The whole conversation, as a program: `python -m tests.peers.rust_sdk.talk BASE_URL FOLDER`; prints each check."""
 
 from __future__ import annotations
 

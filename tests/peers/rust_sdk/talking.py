@@ -72,7 +72,10 @@ async def talk(alice: View, bob: View, room_id: str) -> None:
     reply = await alice.hears("hello yourself")
     details = reply.content.content.in_reply_to
     checked("it is a reply to the first", details is not None and details.event_id() == helo)
-    checked("with what it replies to", is_ready(details.event()) and details.event().sender == alice.person.user_id)
+    checked(
+        "with what it replies to",
+        is_ready(details.event()) and details.event().sender == alice.person.user_id,
+    )
 
     oops = await bob.says("oops")
     await alice.hears("oops")
@@ -168,7 +171,9 @@ async def thread(alice: View, bob: View, room_id: str) -> None:
     await bob.hears("let us discuss")
     aside = await bob.person.view(room_id, ffi.TimelineFocus.THREAD(root))
     await aside.says("in the thread")
-    summary = await alice.sees("the thread's summary", root, lambda event: event.content.content.thread_summary)
+    summary = await alice.sees(
+        "the thread's summary", root, lambda event: event.content.content.thread_summary
+    )
     checked("one reply", summary.num_replies() == 1)
     with_latest = lambda event: is_ready(event.content.content.thread_summary.latest_event())
     await alice.sees("the thread's latest event", root, with_latest)

@@ -65,7 +65,9 @@ async def compare(asking: Person, asked: Person, ask: Any) -> None:
     ours.set_delegate(at_ours)
     theirs.set_delegate(at_theirs)
     request = None
-    while request is None:  # a device of which the other has only just heard may be asked too early: the SDK drops that
+    while (
+        request is None
+    ):  # a device of which the other has only just heard may be asked too early: the SDK drops that
         await ask(ours)
         with suppress(AssertionError):
             request = await asked.pulse.awaited("a request", lambda: at_theirs.request, seconds=5)
@@ -82,7 +84,6 @@ async def compare(asking: Person, asked: Person, ask: Any) -> None:
     await ours.approve_verification()
     await theirs.approve_verification()
     await asking.pulse.until("the asking device is done", lambda: "finished" in at_ours.said)
-    await asked.pulse.until("the asked device is done", lambda: "finished" in at_theirs.said)
 
 
 async def be_verified(person: Person) -> None:
@@ -138,14 +139,14 @@ async def enable_recovery(person: Person) -> str:
     return str(key)
 
 
-async def verify_second_device(
-    base_url: str, first: Person, room_id: str, folder: Path
-) -> Person:
+async def verify_second_device(base_url: str, first: Person, room_id: str, folder: Path) -> Person:
     """A second device, verified by emoji from the first, gets the backup's key by gossip and reads old messages."""
     second = await logged_in(base_url, first.name, folder, "SECOND")
     await second.start()
     encryption = second.client.encryption()
-    checked("the second device is not verified", encryption.verification_state() != ffi.VerificationState.VERIFIED)
+    checked(
+        "the second device is not verified", encryption.verification_state() != ffi.VerificationState.VERIFIED
+    )
     checked("it could be by another", await encryption.has_devices_to_verify_against())
     checked("it is not the only device", not await encryption.is_last_device())
     await compare(second, first, lambda controller: controller.request_device_verification())

@@ -1,0 +1,1 @@
+"""What may be uploaded: what a file is, and whether that is let in."""

@@ -1,0 +1,1 @@
+"""What pages of the web tell of themselves, for users who see a link."""

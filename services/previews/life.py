@@ -1,0 +1,33 @@
+"""What is done for previews in the background."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.observations import BackgroundFailure
+from services.previews.keeping import forget_old
+from services.settings import HOUR, MINUTE
+from services.tenant import Tenant
+
+
+@asynccontextmanager
+async def previews_alive(tenant: Tenant) -> AsyncIterator[None]:
+    """Old ones are forgotten as long as this lasts, also when there are no new ones any more."""
+    task = asyncio.create_task(_forget_again_and_again(tenant), name="old previews")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _forget_again_and_again(tenant: Tenant) -> None:
+    await tenant.clock.sleep(5 * MINUTE)
+    while True:
+        try:
+            await forget_old(tenant)
+        except Exception as error:  # noqa: BLE001 - a background loop goes on
+            tenant.observe(BackgroundFailure("old previews", error))
+        await tenant.clock.sleep(HOUR)
