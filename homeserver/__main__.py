@@ -118,19 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     _push_gateway(below)
-
-    files = below.add_parser("media", help="uploaded files", description="Files and their bytes.")
-    checking = files.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser(
-        "check",
-        help="whether files and their bytes belong together",
-        description="Looks whether files and their bytes belong together: bytes without a file are deleted when they are a day"
-        " old, what can be had again is forgotten when its bytes are gone, lost files are counted. The server may run"
-        " meanwhile, and does the same once a day.",
-    )
-    _common(checking, commands.media_check)
-    checking.add_argument(
-        "--tenant", metavar="NAME", help="which server, where the configuration names several"
-    )
+    _media(below)
 
     migrated = below.add_parser(
         "migrate",
@@ -144,6 +132,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     routes.set_defaults(run=None)
     return parser
+
+
+def _media(below: Any) -> None:
+    files = below.add_parser("media", help="uploaded files", description="Files and their bytes.")
+    checking = files.add_subparsers(title="commands", required=True, metavar="COMMAND").add_parser(
+        "check",
+        help="whether files and their bytes belong together",
+        description="Looks whether files and their bytes belong together: bytes without a file are deleted when they are a day"
+        " old, what can be had again is forgotten when its bytes are gone, lost files are counted. The server may run"
+        " meanwhile, and does the same once a day.",
+    )
+    _common(checking, commands.media_check)
+    checking.add_argument(
+        "--tenant", metavar="NAME", help="which server, where the configuration names several"
+    )
 
 
 def _push_gateway(below: Any) -> None:

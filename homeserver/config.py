@@ -329,13 +329,20 @@ class Config:
     accounts: AccountsConfig = setting(AccountsConfig, "How long a login is good for, and how it is shown.")
     oauth: OAuthConfig = setting(OAuthConfig, "The OAuth 2.0 API: logging in on pages of this server.")
     upstream_logins: tuple[UpstreamConfig, ...] = setting(
-        Listed(UpstreamConfig), "Identity providers with which people log in; for the short form's server only.", ()
+        Listed(UpstreamConfig),
+        "Identity providers with which people log in; for the short form's server only.",
+        (),
     )
     ldap: LdapConfig | None = setting(
-        LdapConfig, "A directory that knows people's passwords; for the short form's server only.", None, optional=True
+        LdapConfig,
+        "A directory that knows people's passwords; for the short form's server only.",
+        None,
+        optional=True,
     )
     trusted_clients: tuple[str, ...] = setting(
-        Listed(WEB_URL), "Addresses of web clients whose users are not asked before m.login.sso lets them in.", ()
+        Listed(WEB_URL),
+        "Addresses of web clients whose users are not asked before m.login.sso lets them in.",
+        (),
     )
     rate_limits: RateLimitsConfig = setting(
         RateLimitsConfig,
@@ -363,7 +370,8 @@ class Config:
     )
     push: PushConfig = setting(PushConfig, "How users are told of what they miss, where they asked for it.")
     push_gateway: PushGatewayConfig = setting(
-        PushGatewayConfig, "The push gateway, for listeners that serve it; see docs/operations/push-gateway.md."
+        PushGatewayConfig,
+        "The push gateway, for listeners that serve it; see docs/operations/push-gateway.md.",
     )
     logging: LoggingConfig = setting(LoggingConfig, "What is told on standard error.")
     tenants: tuple[TenantConfig, ...] = setting(

@@ -83,7 +83,9 @@ def _push_gateway(config: Config, source: Source) -> list[Problem]:
     problems = _twice([app.id for app in apps], source, "push_gateway", "apps")
     for number, app in enumerate(apps):
         where = _place(source, "push_gateway", "apps", number)
-        problems += [Problem(where, f"push_gateway.apps[{number + 1}] {one}") for one in push_mistakes_in(app)]
+        problems += [
+            Problem(where, f"push_gateway.apps[{number + 1}] {one}") for one in push_mistakes_in(app)
+        ]
     if not apps and any(Api.PUSH_GATEWAY in listener.apis for listener in config.listeners):
         where = _place(source, "push_gateway")
         problems.append(Problem(where, "a listener serves push_gateway, but push_gateway.apps is empty"))

@@ -125,7 +125,9 @@ class Tenant:
     fetching: Once[tuple[ServerName, str], None] = field(default_factory=Once)  # files of other servers
     downloads: Downloads = field(default_factory=Downloads)
     stored_bytes: Once[str, int] = field(default_factory=Once)  # of all files that were uploaded here
-    thumbnails: Once[tuple[str, int, int, str, bool], bool] = field(default_factory=Once)  # that are being made
+    thumbnails: Once[tuple[str, int, int, str, bool], bool] = field(
+        default_factory=Once
+    )  # that are being made
     previews: Once[tuple[str, str], bytes | PageFailed] = field(default_factory=Once)
     isolated: Isolated = field(default_factory=NoIsolation)
     pages: Pages = field(default_factory=NoPages)
@@ -138,7 +140,9 @@ class Tenant:
     """Our own one, as the edge of that name knows it; None where no listener serves it."""
     upstream: Outside = field(default_factory=NobodyOutside)
     """To the identity providers of the configuration, in private networks too."""
-    upstream_known: Once[str, Any] = field(default_factory=Once)  # what they tell of themselves, and their keys
+    upstream_known: Once[str, Any] = field(
+        default_factory=Once
+    )  # what they tell of themselves, and their keys
 
 
 class SystemClock:

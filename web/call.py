@@ -132,7 +132,7 @@ class Call(Generic[T, R]):
         return token or None
 
     def _token_of_the_query(self) -> str | None:
-        return (self._token_in_query and self.query_text("access_token", None)) or None
+        return self.query_text("access_token", None) or None if self._token_in_query else None
 
     def _token_of_a_browser(self) -> str | None:
         """Browsers can give a WebSocket no headers, but names of protocols: `access_token.` and the token is one."""

@@ -155,7 +155,7 @@ class Site(Generic[T, R]):
     ) -> web.StreamResponse:
         refused = matrix_error(error)
         failure = error.__cause__ if isinstance(error, Torn) else error if refused is None else None
-        left = request.transport is None
+        left = request.transport is None or request.transport.is_closing()
         if left or isinstance(error, Torn):
             # All that can be said is the end of the connection; and who left is not our failure.
             failure = None if left and isinstance(failure, ConnectionError) else failure

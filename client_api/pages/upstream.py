@@ -115,12 +115,22 @@ async def log_out_from_upstream(call: AnonymousCall) -> Reply:
 
 
 def _name_page(seen: Visit, provider: str, question: str, name: str, message: str | None) -> Reply:
-    said: dict[str, Any] = {"provider": provider, "question": question, "name": name[:MAX_NAME], "message": message}
+    said: dict[str, Any] = {
+        "provider": provider,
+        "question": question,
+        "name": name[:MAX_NAME],
+        "message": message,
+    }
     return seen.page("upstream_name", 200 if message is None else 400, **said)
 
 
 def _wrong(call: AnonymousCall, error: MatrixError) -> Reply:
-    told: dict[str, Any] = {"server": call.tenant.name, "user_id": None, "message": error.message, "root": _UP}
+    told: dict[str, Any] = {
+        "server": call.tenant.name,
+        "user_id": None,
+        "message": error.message,
+        "root": _UP,
+    }
     return page("wrong", error.status, **told)
 
 

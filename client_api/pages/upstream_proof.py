@@ -30,7 +30,12 @@ async def show_upstream_proof(call: AnonymousCall) -> Reply:
     seen = await visit(call)
     session, user_id = await _session(call, call.query_text("session"))
     providers = [provider.face for provider in await providers_of(call.tenant, user_id)]
-    said: dict[str, Any] = {"session": session.session, "whose": user_id, "what": _what(session), "providers": providers}
+    said: dict[str, Any] = {
+        "session": session.session,
+        "whose": user_id,
+        "what": _what(session),
+        "providers": providers,
+    }
     return seen.page("upstream_proof", also_to="https: http:", **said)
 
 

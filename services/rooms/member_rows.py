@@ -114,9 +114,7 @@ def member_lost(tenant: Tenant, previous: Event) -> MemberChange | None:
 async def _stripped_state(tenant: Tenant, head: Head, event: Event) -> bytes:
     state = await head.state_events(tenant.database, (*STRIPPED_STATE, (MEMBER, event.sender)))
     # The member event of one who knocks says nothing that the knock itself does not.
-    return encoded(
-        [stripped(found.json) for found in state.values() if found.state_key != event.state_key]
-    )
+    return encoded([stripped(found.json) for found in state.values() if found.state_key != event.state_key])
 
 
 def _is_local(tenant: Tenant, user_id: str) -> bool:

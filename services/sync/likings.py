@@ -12,9 +12,7 @@ async def likings_of(tenant: Tenant, listener: Listener, connection: Connection)
     """The likings of the listener's user."""
     if listener.likings is None:
         changed = listener.account_data
-        likings = await read_likings(
-            await connection.tx(), listener.user_id, tenant.settings.server_notices
-        )
+        likings = await read_likings(await connection.tx(), listener.user_id, tenant.settings.server_notices)
         if listener.account_data == changed:
             listener.likings = likings
         return likings

@@ -108,5 +108,7 @@ async def test_a_token_in_the_query_is_taken_where_that_is_wanted(make_homeserve
         alice, asked = await homeserver.user("alice"), "account/whoami?access_token="
         assert (await homeserver.nobody().get(f"{asked}{alice.access_token}"))[0] == status
         assert (await alice.get(f"{asked}other"))[0] == 200  # the header's is what counts
-        versions = await homeserver.nobody().get(f"/_matrix/client/versions?access_token={alice.access_token}")
+        versions = await homeserver.nobody().get(
+            f"/_matrix/client/versions?access_token={alice.access_token}"
+        )
         assert versions[0] == 200

@@ -64,13 +64,19 @@ async def test_a_guest_talks_and_becomes_a_full_account(make_homeserver: MakeHom
     answer = await alice.send(room, "welcome")
     heard = (await guest.sync(timeout=10_000))["rooms"]["join"][room]["timeline"]["events"]
     assert [event["event_id"] for event in heard] == [answer]
-    wanted = {"password": PASSWORD, "auth": {"type": "m.login.dummy"}, "guest_access_token": guest.access_token}
+    wanted = {
+        "password": PASSWORD,
+        "auth": {"type": "m.login.dummy"},
+        "guest_access_token": guest.access_token,
+    }
     # The name of somebody, another name, and the token of somebody who is no guest.
     for spoilt in ({"username": "alice"}, {"username": "other"}, {"guest_access_token": alice.access_token}):
         assert (await one.nobody().post("register", wanted | spoilt))[1]["errcode"] == "M_FORBIDDEN"
     session = await one.nobody().ok("POST", "register", json=wanted)
     assert session["user_id"] == guest.user_id
-    user = Client(one.session, one.url, guest.user_id, session["device_id"], session["access_token"], PASSWORD)
+    user = Client(
+        one.session, one.url, guest.user_id, session["device_id"], session["access_token"], PASSWORD
+    )
     for device in (user, guest, await user.log_in()):
         assert (await device.ok("GET", "account/whoami"))["is_guest"] is False
         await device.join(shut)  # guests may not

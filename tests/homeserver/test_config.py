@@ -227,7 +227,11 @@ def test_a_schema_is_a_name_that_postgresql_takes(name: str) -> None:
 def test_each_class_of_endpoints_has_a_limit() -> None:
     names = {rate.name for rate in RATE_CLASSES}
     assert set(RATE_LIMITS) == names
-    assert {field.name for field in dataclasses.fields(RateLimitsConfig)} == names | {"enabled", "device_share", "address_factor"}
+    assert {field.name for field in dataclasses.fields(RateLimitsConfig)} == names | {
+        "enabled",
+        "device_share",
+        "address_factor",
+    }
 
 
 def test_the_sample_is_the_default_and_the_documentation_is_of_today() -> None:

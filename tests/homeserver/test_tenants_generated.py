@@ -49,7 +49,9 @@ class Houses:
         """The answer of the server of this name."""
         client = Client(self.stranger.session, self.url, access_token=token, headers={"Host": host})
         data = None if request.body is None else orjson.dumps(request.body)
-        return await client.request(operation.method, request.target(operation.path), data=data, allow_redirects=False)
+        return await client.request(
+            operation.method, request.target(operation.path), data=data, allow_redirects=False
+        )
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import shutil
 import wave
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from aiohttp import web
 from tests.fixtures.client import Client
 from tests.fixtures.homeserver import Homeserver
 from tests.media_repo.pictures import picture, upload
+from tests.peers.chromium import PROGRAM
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.peers, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
+pytestmark = [pytest.mark.peers, pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium here")]
 
 PAGE = """<!doctype html><body><script>
 const base = "%(url)s/_matrix/client/v1/media/", token = "%(token)s", seen = {};
@@ -86,9 +85,9 @@ async def test_a_browser_shows_and_plays(homeserver: Homeserver, alice: Client, 
         "sound": await upload(alice, recording(300), "audio/wav"),
         "page": await upload(alice, evil % port, "text/html"),
     }
-    assert CHROMIUM is not None
+    assert PROGRAM is not None
     browser = await asyncio.create_subprocess_exec(
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required",
+        PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required",
         "--disable-dev-shm-usage", f"--user-data-dir={tmp_path}", "--remote-debugging-port=0", f"http://127.0.0.1:{port}/",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip

@@ -37,8 +37,18 @@ def test_there_are_enough_of_them() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.what)
-async def test_hostile_files_are_opaque(alice: Client, file: File) -> None:
+async def test_hostile_files_are_opaque(alice: Client) -> None:
+    wrong = []
+    for file in FILES:  # on one homeserver: a new one for each would take a second
+        try:
+            await check(alice, file)
+        except AssertionError as error:
+            wrong.append(f"{file.what}: {error}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def check(alice: Client, file: File) -> None:
+    """Uploads it, gets it back, and asks for a thumbnail."""
     status, said = await send(alice, file)
     assert status == 200, said
     status, headers, body = await fetch(alice, f"download/{id_of(said)}")

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientWebSocketResponse
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-LONG = 8.0
+LONG = 20.0
 
 
 class Tab:

@@ -78,7 +78,7 @@ class Badges:
         if known.likings is None or known.is_doubtful:
             known.is_doubtful = False
             async with self._tenant.database.read() as tx:
-                likings = await read_likings(tx, user_id)
+                likings = await read_likings(tx, user_id, self._tenant.settings.server_notices)
             if likings != known.likings:
                 known.rooms = None
             known.likings = likings
