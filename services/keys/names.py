@@ -6,6 +6,9 @@ from protocol.matrix_error import InvalidParam
 
 MAX_LENGTH = 255
 
+INTRODUCES = "chat.hearth.introduces"
+"""A field of ours in device list updates: they say who is there, not that anything has changed."""
+
 
 def checked_name(name: str, what: str) -> str:
     """The name itself; raises InvalidParam for one that is empty, endless or contains NUL."""

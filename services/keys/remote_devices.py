@@ -15,7 +15,7 @@ from protocol.errors import InvalidId
 from protocol.ids import ServerName, UserID, parse_user_id, server_of
 from protocol.json import JsonObject
 from protocol.matrix_error import BadJson, InvalidParam
-from services.keys.names import checked_name
+from services.keys.names import INTRODUCES, checked_name
 from services.keys.remote_json import SHARED_USAGES, RemoteUser, is_stream_id, remote_device, remote_key
 from services.keys.usage import Usage, public_key_of
 from services.tenant import Tenant
@@ -48,9 +48,7 @@ async def apply_device_list_update(tenant: Tenant, origin: ServerName, content: 
     device_id, keys, name = _device(user_id, content)
     known = await _followed(tenant, user_id)
     if known is None:
-        # The first update of all makes nothing outdated that anybody could know; that the user is there was told with the join.
-        if previous:
-            await _tell_of_unknown(tenant, user_id)
+        await _tell_of_unknown(tenant, user_id, content)
         return
     if known.stream_id is not None and stream_id <= known.stream_id and not known.stale:
         return
@@ -73,7 +71,7 @@ async def apply_signing_key_update(tenant: Tenant, origin: ServerName, content: 
     if not keys:
         return
     if await _followed(tenant, user_id) is None:
-        await _tell_of_unknown(tenant, user_id)
+        await _tell_of_unknown(tenant, user_id, content)
         return
     row = await _keys_row(tenant, user_id, RemoteUser(keys=keys), whole=False)
     if row is not None:
@@ -111,8 +109,11 @@ async def tell_of_remote(tenant: Tenant, user_id: UserID, *rows: Row) -> None:
     await tenant.journal.append(Change((*rows, row), tuple(map(topics.device_lists, rooms))))
 
 
-async def _tell_of_unknown(tenant: Tenant, user_id: UserID) -> None:
-    """A client may know the user's devices from elsewhere than us, or from before we forgot the list."""
+async def _tell_of_unknown(tenant: Tenant, user_id: UserID, content: JsonObject) -> None:
+    """A client may know the user's devices from elsewhere than us, or from before we forgot the list. Where the user is only
+    introduced to us, that was told with the user's join."""
+    if content.get(INTRODUCES) is True:
+        return
     async with tenant.database.read() as tx:
         is_near = bool(await sharing_a_room(tx, [user_id]))
     if is_near:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from protocol.ids import UserID
 from protocol.json import JsonObject
+from services.keys.names import INTRODUCES
 from services.keys.query import Keys, query_keys
 from services.keys.usage import Usage
 from services.tenant import Tenant
@@ -60,17 +61,23 @@ async def device_edus(tenant: Tenant, changes: Iterable[DeviceChange]) -> list[J
     return [_device_edu(tenant, change, keys) for change in changes]
 
 
+def _introduction(change: DeviceChange) -> JsonObject:
+    """Between servers of this kind an introduction says that it is one: nothing has changed."""
+    return {INTRODUCES: True} if change.introduces else {}
+
+
 def _device_edu(tenant: Tenant, change: DeviceChange, keys: Keys) -> JsonObject:
     user_id = change.user_id
     if change.device_id == CROSS_SIGNING:
         usages = (Usage.MASTER, Usage.SELF_SIGNING)
         own = {f"{u}_key": keys.cross_signing[u][user_id] for u in usages if user_id in keys.cross_signing[u]}
-        return edu("m.signing_key_update", {"user_id": user_id, **own})
+        return edu("m.signing_key_update", {"user_id": user_id, **own, **_introduction(change)})
     content: JsonObject = {
         "user_id": user_id,
         "device_id": change.device_id,
         "stream_id": change.position,
         "prev_id": [] if change.previous is None else [change.previous],
+        **_introduction(change),
     }
     device = keys.device_keys.get(user_id, {}).get(change.device_id)
     if change.deleted:

@@ -102,13 +102,15 @@ async def count_for_server(tx: Tx, ours: str, server: str, after: int, upto: int
 
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """A change of a device (or, '', of cross-signing keys) of a user of ours."""
+    """A change of a device (or, '', of cross-signing keys) of a user of ours; `introduces`: the last one there was, for who is told
+    of the user's devices for the first time."""
 
     position: int
     previous: int | None
     user_id: str
     device_id: str
     deleted: bool
+    introduces: bool = False
 
 
 _CHANGE = """
@@ -224,7 +226,9 @@ async def introductions_for_server(
 
 def _introduction(row: asyncpg.Record) -> Introduction:
     names = ("position", "previous", "user_id", "device_id", "deleted")
-    return Introduction(row["at"], row["server"], DeviceChange(**{name: row[name] for name in names}))
+    return Introduction(
+        row["at"], row["server"], DeviceChange(**{name: row[name] for name in names}, introduces=True)
+    )
 
 
 _RECEIPTS = sql("""

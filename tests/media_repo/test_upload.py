@@ -132,3 +132,11 @@ async def test_large_files_pass_through_without_being_held(alice: Client) -> Non
         tracemalloc.stop()
     assert seen == size
     assert peak < 16 * 1024 * 1024
+
+
+async def test_files_without_a_byte_are_taken_one_after_the_other(alice: Client) -> None:
+    for _ in range(3):
+        async with asyncio.timeout(10):
+            status, said = await alice.post("/_matrix/media/v3/upload", data=b"")
+        assert status == 200
+        assert said["content_uri"].startswith("mxc://one.example/")
