@@ -102,8 +102,9 @@ async def count_for_server(tx: Tx, ours: str, server: str, after: int, upto: int
 
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """A change of a device (or, '', of cross-signing keys) of a user of ours; `introduces`: the last one there was, for who is told
-    of the user's devices for the first time."""
+    """A change of a device (or, '', of cross-signing keys) of a user of ours; `introduces`: the last one there was, told to who
+    is told of the user's devices for the first time.
+    """
 
     position: int
     previous: int | None
