@@ -33,6 +33,13 @@ _THUMBNAIL: Final = "/_matrix/federation/v1/media/thumbnail"
 _OLD: Final = "/_matrix/media/v3"
 
 
+def _knows_it_not(error: RemoteFailed) -> bool:
+    """Has the server no such endpoint? Then it says so, or says what is no error of Matrix."""
+    if error.errcode is None:
+        return error.status is not None and 400 <= error.status < 500
+    return error.status in (404, 405) and error.errcode != "M_NOT_FOUND"
+
+
 class RemoteMedia:
     """Fetches files of other servers."""
 
@@ -71,7 +78,7 @@ class RemoteMedia:
                     yield file
                     return
         except RemoteFailed as error:
-            if begun or error.status not in (404, 405) or error.errcode == "M_NOT_FOUND":
+            if begun or not _knows_it_not(error):
                 raise
         question = Question("GET", old, seconds=SECONDS)
         async with self._requests.opened(server, question, signed=False) as response:
