@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import groupby
 
+from services.background import running
 from services.delayed.fire import LEASE, OVERTAKEN, fire
 from services.observations import BackgroundFailure
 from services.settings import DAY, HOUR
@@ -26,16 +27,12 @@ async def delayed_alive(tenant: Tenant) -> AsyncIterator[None]:
     if not tenant.settings.delayed_events.enabled:
         yield
         return
-    tasks = [
-        asyncio.create_task(_send_those_due(tenant), name="delayed events"),
-        asyncio.create_task(_forget(tenant), name="old delayed events"),
-    ]
-    try:
+    loops = {
+        "delayed events": _send_those_due(tenant),
+        "old delayed events": _forget(tenant),
+    }
+    async with running(loops):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 async def _send_those_due(tenant: Tenant) -> None:

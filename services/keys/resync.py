@@ -9,6 +9,7 @@ from functools import partial
 
 from protocol.ids import UserID
 from protocol.matrix_error import MatrixError
+from services.background import running
 from services.keys.ask import ask_each, by_server
 from services.keys.remote_devices import store_remote_user
 from services.keys.remote_json import user_in_list
@@ -31,12 +32,8 @@ async def lists_resynced(tenant: Tenant) -> AsyncIterator[None]:
     if not tenant.remotes.reachable:
         yield
         return
-    task = asyncio.create_task(_resync(tenant), name="stale device lists")
-    try:
+    async with running({"stale device lists": _resync(tenant)}):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _resync(tenant: Tenant) -> None:

@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
 
+from services.background import running
 from services.mail.letters import Letter
 from services.mail.outcome import Outcome
 from services.observations import BackgroundFailure, Level
@@ -89,12 +90,8 @@ async def mail_alive(tenant: Tenant) -> AsyncIterator[None]:
     if tenant.settings.mail.host is None:
         yield
         return
-    task = asyncio.create_task(_send_again_and_again(tenant, tenant.settings.mail), name="mail")
-    try:
+    async with running({"mail": _send_again_and_again(tenant, tenant.settings.mail)}):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _send_again_and_again(tenant: Tenant, settings: Mail) -> None:

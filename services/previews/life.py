@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.background import running
 from services.observations import BackgroundFailure
 from services.previews.keeping import forget_old
 from services.settings import HOUR, MINUTE
@@ -15,12 +15,8 @@ from services.tenant import Tenant
 @asynccontextmanager
 async def previews_alive(tenant: Tenant) -> AsyncIterator[None]:
     """Old ones are forgotten as long as this lasts, also when there are no new ones any more."""
-    task = asyncio.create_task(_forget_again_and_again(tenant), name="old previews")
-    try:
+    async with running({"old previews": _forget_again_and_again(tenant)}):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _forget_again_and_again(tenant: Tenant) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from protocol.errors import Rejected
 from protocol.events import CREATE, POWER_LEVELS, Event
 from protocol.ids import EventID, RoomID
 from protocol.matrix_error import Forbidden, MatrixError
+from services.background import running
 from services.observations import BackgroundFailure
 from services.requester import Requester
 from services.rooms.client_event import shared_json
@@ -60,12 +60,8 @@ async def _may_redact(tx: Tx, requester: Requester, event: Event) -> bool:
 @asynccontextmanager
 async def originals_forgotten(tenant: Tenant) -> AsyncIterator[None]:
     """While this lasts, what was redacted long ago is forgotten."""
-    task = asyncio.create_task(_forget(tenant), name="redacted events")
-    try:
+    async with running({"redacted events": _forget(tenant)}):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _forget(tenant: Tenant) -> None:

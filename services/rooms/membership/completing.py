@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from protocol.matrix_error import MatrixError
+from services.background import running
 from services.observations import BackgroundFailure, Observation
 from services.ports import RemoteFailed
 from services.rooms.membership.complete import complete
@@ -33,12 +34,8 @@ AT_ONCE = 5  # rooms: one whose servers do not answer holds up no other
 async def completing(tenant: Tenant) -> AsyncIterator[None]:
     """Partial rooms, those of earlier processes too, are made whole as long as this lasts."""
     tenant.partial_rooms.listen(tenant.feed)
-    task = asyncio.create_task(_go_on(tenant), name="completing rooms")
-    try:
+    async with running({"completing rooms": _go_on(tenant)}):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _go_on(tenant: Tenant) -> None:
