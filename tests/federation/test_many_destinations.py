@@ -87,11 +87,13 @@ async def cost(one: Homeserver, what: str, work: Callable[[], Awaitable[None]]) 
 
 
 async def written(one: Homeserver) -> None:
-    """Returns when it is written that all have everything."""
+    """Returns when it is written that all have everything: what is not written yet is told again after a crash."""
+    newest = one.tenant.feed.position
     async with asyncio.timeout(PATIENCE):
         while True:
             async with one.tenant.database.read() as tx:
-                if await tx.fetchval("SELECT count(*) FROM destinations") == NUMBER:
+                have_it = "SELECT count(*) FROM destinations WHERE position >= $1"
+                if await tx.fetchval(have_it, newest) == NUMBER:
                     return
             await asyncio.sleep(0.05)
 
