@@ -14,7 +14,7 @@ from protocol.matrix_error import (
     Unknown,
     UnsupportedRoomVersion,
 )
-from web.respond import json_response
+from web.json_response import json_response
 
 MS_PER_SECOND = 1000
 

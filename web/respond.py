@@ -1,7 +1,7 @@
-"""Replies turned into HTTP responses, with the headers that every response has."""
+"""Replies turned into HTTP responses."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 from aiohttp import web
@@ -9,44 +9,24 @@ from multidict import CIMultiDict
 
 from protocol.json import encoded
 from protocol.matrix_error import NotFound
-from web.cors import CORS_HEADERS
-from web.reply import JSON_TYPE, FileBody, Reply
+from web.json_response import EVERY_RESPONSE, Sent, json_response
+from web.reply import FileBody, Reply
 from web.send_file import send_file
 from web.socket import Upgrade, converse
 
-SERVER = "Hearth"
 OCTETS = "application/octet-stream"
 
-_COMMON = CIMultiDict({**CORS_HEADERS, "Server": SERVER})
 _UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
 _NOT_UPGRADED = {"errcode": "M_UNRECOGNIZED", "error": "This endpoint is a WebSocket"}
-_JSON = CIMultiDict({**_COMMON, "Content-Type": JSON_TYPE})
 
 
 class Torn(Exception):
     """A stream broke, for its cause, after its status had been sent: no other response can be given."""
 
 
-class _Sent(web.Response):
-    """A response that lets go of its body once it is sent: a connection that is kept open keeps its last response."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        await super().write_eof(data)
-        self._body = None
-
-
-def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A response with the value's JSON; bytes are taken to be JSON already."""
-    raw = body if type(body) is bytes else encoded(body)
-    response = _Sent(body=raw, status=status, headers=_JSON)
-    if headers:
-        response.headers.update(headers)
-    return response
-
-
 def response_of(reply: Reply, body: bytes) -> web.Response:
     """The response of a reply whose body is at hand."""
-    return _Sent(body=body, status=reply.status, headers=_headers(reply))
+    return Sent(body=body, status=reply.status, headers=_headers(reply))
 
 
 def stream_of(reply: Reply) -> web.StreamResponse:
@@ -58,7 +38,7 @@ def stream_of(reply: Reply) -> web.StreamResponse:
 
 
 def _headers(reply: Reply) -> CIMultiDict[str]:
-    headers = _COMMON.copy()
+    headers = EVERY_RESPONSE.copy()
     headers["Content-Type"] = reply.content_type or OCTETS
     headers.update(reply.headers)
     return headers

@@ -11,6 +11,8 @@ from typing import IO
 
 from aiohttp import web
 
+from web.connection import disconnection
+
 PIECE = 512 * 1024
 AHEAD = 4 * 1024 * 1024
 """Bytes that the kernel is asked to read from the disk before they are needed."""
@@ -71,10 +73,6 @@ async def _send_by_kernel(request: web.BaseRequest, socket: int, file: int, star
 
 async def _writable(request: web.BaseRequest, socket: int) -> None:
     """Returns when the socket takes more, or the client has gone."""
-    from web.connection import (
-        disconnection,  # connections refuse garbage by responses, which are made of this
-    )
-
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
 
