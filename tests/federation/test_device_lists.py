@@ -346,14 +346,21 @@ async def test_our_updates_name_those_before_them(make_federated: MakeFederated,
     await peer.joins(one, room_id)
     phone = await alice.log_in()
 
+    async def told_of(number: int) -> None:  # changes of one device that wait together are told as one
+        await peer.until(lambda: len(peer.edus("m.device_list_update")) >= number)
+
     await uploads_keys(alice)
+    await told_of(1)
     await uploads_keys(phone)
+    await told_of(2)
     name = {"display_name": "secret"}
     await phone.ok("PUT", f"devices/{quote(phone.device_id)}", json=name)
+    await told_of(3)
     await alice.ok("POST", "keys/device_signing/upload", json=cross_signing_of(alice).body())
+    await peer.until(lambda: peer.edus("m.signing_key_update"))
     await phone.ok("POST", "logout")
+    await told_of(4)
 
-    await peer.until(lambda: len(peer.edus("m.device_list_update")) >= 4)
     updates = peer.edus("m.device_list_update")
     assert [update["device_id"] for update in updates] == [alice.device_id, *[phone.device_id] * 3]
     assert updates[0]["keys"] == device_keys(alice)

@@ -108,3 +108,4 @@ async def test_the_servers_of_a_room_without_its_members_are_told_too(
 
     await peer.until(lambda: phone.device_id in [update["device_id"] for update in told_of(peer, bob)])
     assert not gate.opened.is_set()
+    gate.opened.set()  # so that the peer can end
