@@ -1,206 +1,180 @@
-"""matrix-nio with encryption (python-olm): two devices share keys, verify by emoji and read each other; and more calls."""
+"""matrix-nio with encryption (python-olm): secrets both ways, verification by emoji, keys asked for, carried and withheld."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
 from pathlib import Path
 
 import nio
 import pytest
+from nio.crypto.attachments import decrypt_attachment
 
-from tests.fixtures.live import LiveServer, live_server
+from tests.fixtures.live import live_server
+from tests.peers.nio_person import Person, counted, logged_in, registered
 
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.skipif(not nio.crypto.ENCRYPTION_ENABLED, reason="python-olm is not installed"),
 ]
+CHECKS = 46
+"""So many are made, beside those of the file before."""
+_ENCRYPTION = {
+    "type": "m.room.encryption",
+    "state_key": "",
+    "content": {"algorithm": "m.megolm.v1.aes-sha2"},
+}
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LiveServer]:
-    async with live_server(tmp_path / "server", "--open-registration") as running:
-        yield running
+async def test_two_people_talk_in_secret(tmp_path: Path) -> None:
+    async with live_server(tmp_path / "server", "--open-registration") as server:
+        with counted(CHECKS) as checks:
+            alice = await registered(server.url, "alice", checks, tmp_path / "alice")
+            bob = await registered(server.url, "bob", checks, tmp_path / "bob")
+            people = [alice, bob]
+            try:
+                room_id = await _meet(alice, bob)
+                await _trust_by_emoji(alice, bob)
+                first = await _talk(alice, bob, room_id)
+                await _file(alice, bob, room_id)
+                second = await logged_in(server.url, "alice", checks, tmp_path / "second")
+                people.append(second)
+                await _second_device(alice, bob, second, room_id, first)
+                await _keys_carried(alice, second, room_id, first, tmp_path / "keys")
+                await _withheld(alice, bob, second, room_id)
+            finally:
+                for person in people:
+                    await person.client.close()
 
 
-async def _registered(server: LiveServer, name: str, folder: Path) -> nio.AsyncClient:
-    store = folder / name
-    store.mkdir()
-    config = nio.AsyncClientConfig(encryption_enabled=True, store_sync_tokens=False)
-    client = nio.AsyncClient(server.url, name, store_path=str(store), config=config)
-    assert isinstance(await client.register(name, "correct horse battery"), nio.RegisterResponse)
-    client.load_store()
-    return client
+async def _meet(alice: Person, bob: Person) -> str:
+    checks = alice.checks
+    for person in (alice, bob):
+        await person.sync()
+        checks.check(f"{person.user_id} has uploaded keys", person.client.olm_account_shared)
+    room_id = await alice.makes(bob, name="Secrets", initial_state=[_ENCRYPTION])
+    for one, other in ((alice, bob), (bob, alice)):
+        checks.check(f"{one.user_id} sees that the room is encrypted", one.room(room_id).encrypted)
+        asked = one.client.joined_members(room_id)
+        await checks.told(f"{one.user_id} asks who is there", nio.JoinedMembersResponse, asked)
+        known = lambda one=one, other=other: one.client.device_store[other.user_id].get(other.device_id)
+        await one.sees(f"and knows {other.user_id}'s device", known)
+    return room_id
 
 
-async def _sync(client: nio.AsyncClient, timeout: int = 0) -> nio.SyncResponse:
-    """One /sync, and what encryption wants done after it."""
-    synced = await client.sync(timeout=timeout)
-    assert isinstance(synced, nio.SyncResponse), synced
-    if client.should_upload_keys:
-        assert isinstance(await client.keys_upload(), nio.KeysUploadResponse)
-    if client.should_query_keys:
-        assert isinstance(await client.keys_query(), nio.KeysQueryResponse)
-    for message in [*client.outgoing_to_device_messages]:
-        assert isinstance(await client.to_device(message), nio.ToDeviceResponse)
-    return synced
-
-
-async def _decrypted(client: nio.AsyncClient, room_id: str) -> str:
-    """The next text in the room."""
-    for _ in range(20):
-        synced = await _sync(client, 5000)
-        room = synced.rooms.join.get(room_id)
-        for event in room.timeline.events if room else ():
-            if isinstance(event, nio.RoomMessageText) and event.sender != client.user_id:
-                assert event.decrypted
-                return str(event.body)
-    raise AssertionError("nothing came")
-
-
-async def test_two_people_talk_in_secret(server: LiveServer, tmp_path: Path) -> None:
-    alice, bob = await _registered(server, "alice", tmp_path), await _registered(server, "bob", tmp_path)
-    try:
-        room_id = await _meet(alice, bob)
-        await _trust_by_emoji(alice, bob)
-        for sender, reader, body in ((alice, bob, "a secret"), (bob, alice, "well kept")):
-            content = {"msgtype": "m.text", "body": body}
-            sent = await sender.room_send(room_id, "m.room.message", content, ignore_unverified_devices=True)
-            assert isinstance(sent, nio.RoomSendResponse), sent
-            assert await _decrypted(reader, room_id) == body
-            stored = await sender.room_get_event(room_id, sent.event_id)
-            assert isinstance(stored, nio.RoomGetEventResponse)
-            assert stored.event.decrypted
-    finally:
-        await alice.close()
-        await bob.close()
-
-
-async def _meet(alice: nio.AsyncClient, bob: nio.AsyncClient) -> str:
-    for client in (alice, bob):
-        await _sync(client)
-        assert client.olm_account_shared
-    encryption = {
-        "type": "m.room.encryption",
-        "state_key": "",
-        "content": {"algorithm": "m.megolm.v1.aes-sha2"},
-    }
-    created = await alice.room_create(invite=[bob.user_id], initial_state=[encryption])
-    assert isinstance(created, nio.RoomCreateResponse)
-    await _sync(bob)
-    assert isinstance(await bob.join(created.room_id), nio.JoinResponse)
-    for client in (alice, bob):
-        while created.room_id not in client.rooms or len(client.rooms[created.room_id].users) < 2:
-            await _sync(client, 5000)
-        assert client.rooms[created.room_id].encrypted
-        members = await client.joined_members(created.room_id)
-        assert isinstance(members, nio.JoinedMembersResponse)
-        await _sync(client)
-    return str(created.room_id)
-
-
-async def _trust_by_emoji(alice: nio.AsyncClient, bob: nio.AsyncClient) -> None:
-    device = alice.device_store[bob.user_id][bob.device_id]
-    assert not device.verified
-    assert isinstance(await alice.start_key_verification(device), nio.ToDeviceResponse)
-    (flow,) = alice.key_verifications
-    while flow not in bob.key_verifications:
-        await _sync(bob, 5000)
-    assert isinstance(await bob.accept_key_verification(flow), nio.ToDeviceResponse)
-    ours, theirs = alice.key_verifications[flow], bob.key_verifications[flow]
-    while not (getattr(ours, "their_sas_key", None) and getattr(theirs, "their_sas_key", None)):
-        for client in (alice, bob):
-            await _sync(client, 300)
-    assert ours.get_emoji() == theirs.get_emoji()
-    for client in (alice, bob):
-        assert isinstance(await client.confirm_short_auth_string(flow), nio.ToDeviceResponse)
-    while not (ours.verified and theirs.verified):
-        for client in (alice, bob):
-            await _sync(client, 300)
-    assert device.verified
-    assert bob.device_store[alice.user_id][alice.device_id].verified
-
-
-async def test_what_else_it_asks(server: LiveServer, tmp_path: Path) -> None:
-    alice, bob = await _registered(server, "alice", tmp_path), await _registered(server, "bob", tmp_path)
-    try:
-        await _rooms(alice, bob)
-        await _threads_and_relations(alice)
-        await _people(alice, bob)
-        await _devices(alice)
-    finally:
-        await alice.close()
-        await bob.close()
-
-
-async def _rooms(alice: nio.AsyncClient, bob: nio.AsyncClient) -> None:
-    public = nio.RoomVisibility.public
-    created = await alice.room_create(
-        visibility=public, name="Garden", alias="garden", preset=nio.RoomPreset.public_chat
+async def _trust_by_emoji(alice: Person, bob: Person) -> None:
+    checks = alice.checks
+    theirs_of = lambda one, other: one.client.device_store[other.user_id][other.device_id]
+    device = theirs_of(alice, bob)
+    checks.check("alice does not trust bob's device yet", not device.verified)
+    await checks.told(
+        "she asks to verify it", nio.ToDeviceResponse, alice.client.start_key_verification(device)
     )
-    room_id = created.room_id
-    alias = f"#garden:{alice.user_id.partition(':')[2]}"
-    resolved = await bob.room_resolve_alias(alias)
-    assert isinstance(resolved, nio.RoomResolveAliasResponse)
-    assert resolved.room_id == room_id
-    listed = await bob.list_public_rooms()
-    assert isinstance(listed, nio.PublicRoomsResponse) if hasattr(nio, "PublicRoomsResponse") else listed
-    visibility = await bob.room_get_visibility(room_id)
-    assert isinstance(visibility, nio.RoomGetVisibilityResponse)
-    assert isinstance(await bob.join(alias), nio.JoinResponse)
-    joined = await bob.joined_rooms()
-    assert isinstance(joined, nio.JoinedRoomsResponse)
-    assert joined.rooms == [room_id]
-    assert isinstance(await alice.room_put_state(room_id, "org.example", {"a": 1}), nio.RoomPutStateResponse)
-    state = await bob.room_get_state_event(room_id, "org.example")
-    assert isinstance(state, nio.RoomGetStateEventResponse)
-    assert state.content == {"a": 1}
-    assert isinstance(await bob.room_get_state(room_id), nio.RoomGetStateResponse)
-    assert isinstance(await alice.update_room_topic(room_id, "roses"), nio.RoomPutStateResponse)
-    assert isinstance(await alice.room_kick(room_id, bob.user_id, "roses"), nio.RoomKickResponse)
-    assert isinstance(await alice.room_ban(room_id, bob.user_id), nio.RoomBanResponse)
-    assert isinstance(await bob.join(room_id), nio.JoinError)
-    assert isinstance(await alice.room_unban(room_id, bob.user_id), nio.RoomUnbanResponse)
-    assert isinstance(await bob.room_forget(room_id), nio.RoomForgetResponse)
-    second = await alice.room_put_alias(alias.replace("garden", "yard"), room_id)
-    assert isinstance(second, nio.RoomPutAliasResponse)
-    gone = await alice.room_delete_alias(alias.replace("garden", "yard"))
-    assert isinstance(gone, nio.RoomDeleteAliasResponse)
-    assert isinstance(await alice.room_leave(room_id), nio.RoomLeaveResponse)
+    (flow,) = alice.client.key_verifications
+    await bob.sees("bob is asked", lambda: flow in bob.client.key_verifications)
+    accepted = bob.client.accept_key_verification(flow)
+    await checks.told("he accepts", nio.ToDeviceResponse, accepted)
+    ours, theirs = alice.client.key_verifications[flow], bob.client.key_verifications[flow]
+    keys = lambda: getattr(ours, "their_sas_key", None) and getattr(theirs, "their_sas_key", None)
+    await alice.sees("they exchange keys", keys, bob)
+    checks.same("both see the same emoji", ours.get_emoji(), theirs.get_emoji())
+    for person in (alice, bob):
+        confirmed = person.client.confirm_short_auth_string(flow)
+        await checks.told(f"{person.user_id} confirms", nio.ToDeviceResponse, confirmed)
+    await alice.sees("they have verified each other", lambda: ours.verified and theirs.verified, bob)
+    checks.check("alice trusts bob's device", device.verified)
+    checks.check("bob trusts alice's", theirs_of(bob, alice).verified)
 
 
-async def _threads_and_relations(alice: nio.AsyncClient) -> None:
-    created = await alice.room_create(name="Threads")
-    room_id = created.room_id
-    await _sync(alice)
-    root = await alice.room_send(room_id, "m.reaction2", {"body": "root"}, ignore_unverified_devices=True)
-    relation = {"rel_type": "m.thread", "event_id": root.event_id}
-    reply = {"msgtype": "m.text", "body": "reply", "m.relates_to": relation}
-    await alice.room_send(room_id, "m.room.message", reply, ignore_unverified_devices=True)
-    related = [event async for event in alice.room_get_event_relations(room_id, root.event_id)]
-    assert [event.body for event in related] == ["reply"]
-    threads = [event async for event in alice.room_get_threads(room_id)]
-    assert [event.event_id for event in threads] == [root.event_id]
+async def _talk(alice: Person, bob: Person, room_id: str) -> str:
+    """A secret each way; the event ID of bob's."""
+    checks = alice.checks
+    for sender, reader, body in ((alice, bob, "a secret"), (bob, alice, "well kept")):
+        sent = await sender.says(room_id, body)
+        event = await reader.hears(sent)
+        checks.same(f"{reader.user_id} reads {body!r}", (event.body, event.decrypted), (body, True))
+        checks.check("from a device that is verified", event.verified)
+        path = nio.Api.room_get_event(reader.client.access_token, room_id, sent)[1]
+        headers = {"Authorization": f"Bearer {reader.client.access_token}"}
+        stored = await (await reader.client.send("GET", path, headers=headers)).json()
+        checks.same("the server has it encrypted", stored["type"], "m.room.encrypted")
+    before = event.session_id
+    bob.client.invalidate_outbound_session(room_id)
+    event = await alice.hears(await bob.says(room_id, "with a new key"))
+    checks.same("alice reads what has a new key", event.body, "with a new key")
+    checks.check("it is a new one", event.session_id != before)
+    return sent
 
 
-async def _people(alice: nio.AsyncClient, bob: nio.AsyncClient) -> None:
-    presence = await alice.set_presence("unavailable", "tea")
-    assert isinstance(presence, nio.PresenceSetResponse)
-    assert isinstance(await alice.set_displayname("Alice"), nio.ProfileSetDisplayNameResponse)
-    assert isinstance(await alice.get_displayname(), nio.ProfileGetDisplayNameResponse)
-    assert isinstance(await alice.set_avatar("mxc://example.org/a"), nio.ProfileSetAvatarResponse)
-    avatar = await bob.get_avatar(alice.user_id)
-    assert isinstance(avatar, nio.ProfileGetAvatarResponse)
-    assert avatar.avatar_url == "mxc://example.org/a"
-    assert isinstance(await alice.content_repository_config(), nio.ContentRepositoryConfigResponse)
-    assert isinstance(await alice.get_openid_token(alice.user_id), nio.GetOpenIDTokenResponse)
-    assert isinstance(await alice.upload_filter(room={"timeline": {"limit": 1}}), nio.UploadFilterResponse)
-    assert isinstance(await alice.login_info(), nio.LoginInfoResponse)
+async def _file(alice: Person, bob: Person, room_id: str) -> None:
+    checks = alice.checks
+    uploaded, keys = await alice.client.upload(
+        io.BytesIO(b"a small secret"), "text/plain", "small.txt", encrypt=True, filesize=14
+    )
+    assert isinstance(uploaded, nio.UploadResponse), uploaded
+    file = {"file": keys | {"url": uploaded.content_uri}}
+    sent = await alice.sends(room_id, {"msgtype": "m.file", "body": "small.txt"} | file)
+    event = await bob.hears(sent)
+    checks.check("bob is told of an encrypted file", isinstance(event, nio.RoomEncryptedFile))
+    download = await bob.client.download(event.url)
+    checks.check("which the server cannot read", download.body != b"a small secret")
+    plain = decrypt_attachment(download.body, event.key["k"], event.hashes["sha256"], event.iv)
+    checks.same("but bob can", plain, b"a small secret")
 
 
-async def _devices(alice: nio.AsyncClient) -> None:
-    renamed = await alice.update_device(alice.device_id, {"display_name": "Kettle"})
-    assert isinstance(renamed, nio.UpdateDeviceResponse)
-    devices = await alice.devices()
-    assert [device.display_name for device in devices.devices] == ["Kettle"]
-    asked = await alice.delete_devices(["NOBODY"])
-    assert isinstance(asked, nio.DeleteDevicesAuthResponse)
+async def _second_device(alice: Person, bob: Person, second: Person, room_id: str, first: str) -> None:
+    checks = alice.checks
+    known = lambda person: second.device_id in person.client.device_store[alice.user_id]
+    await second.awaited("its room", lambda: room_id in second.client.rooms)
+    await bob.sees("bob sees alice's second device", lambda: known(bob), second)
+    await alice.sees("so does alice", lambda: known(alice), second)
+    event = await second.hears(await bob.says(room_id, "to both"))
+    checks.same("it reads what bob says from now on", event.body, "to both")
+    page = await second.client.room_messages(room_id, second.client.next_batch, limit=50)
+    (unread,) = [event for event in page.chunk if event.event_id == first]
+    checks.check("but not what he said before", isinstance(unread, nio.MegolmEvent))
+    await second.awaited("the first device", lambda: second.client.device_store[alice.user_id])
+    asked = second.client.request_room_key(unread)
+    await checks.told("it asks the first for the key", nio.RoomKeyRequestResponse, asked)
+    mine = alice.client.device_store[alice.user_id][second.device_id]
+    requests = lambda: alice.client.get_active_key_requests(alice.user_id, second.device_id)
+    (request, *_) = await alice.sees("which is asked", requests)
+    alice.client.verify_device(mine)
+    second.client.verify_device(second.client.device_store[alice.user_id][alice.device_id])
+    checks.check("and gives it, once it trusts the second", alice.client.continue_key_share(request))
+    await alice.client.send_to_device_messages()
+    came = lambda: [event for event in second.to_device if isinstance(event, nio.ForwardedRoomKeyEvent)]
+    await second.sees("the key comes", came)
+    stored = await second.client.room_get_event(room_id, first)
+    checks.same("then the second device reads it", getattr(stored.event, "body", stored), "well kept")
+
+
+async def _keys_carried(alice: Person, second: Person, room_id: str, first: str, file: Path) -> None:
+    checks = alice.checks
+    secret = await alice.says(room_id, "for the file")
+    await second.hears(secret)
+    await alice.client.export_keys(str(file), "a passphrase", 100)
+    checks.check("alice's keys in a file are encrypted", b"session_key" not in file.read_bytes())
+    await second.client.import_keys(str(file), "a passphrase")
+    stored = await second.client.room_get_event(room_id, first)
+    checks.same("with them her second device reads on", stored.event.body, "well kept")
+
+
+async def _withheld(alice: Person, bob: Person, second: Person, room_id: str) -> None:
+    checks = alice.checks
+    bob.client.blacklist_device(bob.client.device_store[alice.user_id][second.device_id])
+    bob.client.invalidate_outbound_session(room_id)
+    sent = await bob.says(room_id, "not for the second")
+    checks.same("alice's first device reads on", (await alice.hears(sent)).body, "not for the second")
+    unread = await second.hears(sent)
+    checks.check("the second, which bob has put away, does not", isinstance(unread, nio.MegolmEvent))
+    assert isinstance(await second.client.logout(), nio.LogoutResponse)
+    devices = bob.client.device_store
+    gone = lambda: (
+        devices[alice.user_id].get(second.device_id) is None
+        or (devices[alice.user_id][second.device_id].deleted)
+    )
+    await bob.sees("bob sees it go", gone)
+    asked = bob.client.room_send(room_id, "m.room.message", {"msgtype": "m.text", "body": "as before"})
+    sent_again = await checks.told("and sends to the devices that he trusts", nio.RoomSendResponse, asked)
+    event = await alice.hears(sent_again.event_id)
+    checks.same("which alice reads", event.body, "as before")

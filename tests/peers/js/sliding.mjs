@@ -1,25 +1,6 @@
 // Two people talk over sliding sync (MSC4186), also encrypted. Usage: node sliding.mjs BASE_URL
-import assert from "node:assert/strict";
-import "./node20.mjs";
-import * as sdk from "matrix-js-sdk";
-import { logger } from "matrix-js-sdk/lib/logger.js";
 import { SlidingSync } from "matrix-js-sdk/lib/sliding-sync.js";
-
-logger.setLevel("error");
-console.debug = console.info = () => {};
-const baseUrl = process.argv[2];
-
-async function registered(name) {
-    const anybody = sdk.createClient({ baseUrl });
-    const body = { username: `${name}-sliding`, password: "correct horse battery" };
-    const session = await anybody.registerRequest(body).then(
-        () => assert.fail("registration without authentication"),
-        (error) => (assert.equal(error.httpStatus, 401), error.data.session),
-    );
-    const account = await anybody.registerRequest({ ...body, auth: { type: "m.login.dummy", session } });
-    const { user_id: userId, access_token: accessToken, device_id: deviceId } = account;
-    return sdk.createClient({ baseUrl, userId, accessToken, deviceId, timelineSupport: true, logger });
-}
+import { baseUrl, check, end, heard, registered, same, scene, sees, state, until } from "./people.mjs";
 
 async function started(client) {
     await client.initRustCrypto({ useIndexedDB: false });
@@ -30,60 +11,60 @@ async function started(client) {
     const lists = new Map([["all", { ranges: [[0, 99]], ...config }]]);
     const slidingSync = new SlidingSync(baseUrl, lists, config, client, 20000);
     await client.startClient({ slidingSync, lazyLoadMembers: true, threadSupport: true });
-    await until(client, () => ["PREPARED", "SYNCING"].includes(client.getSyncState()));
+    await until("the first sync", () => ["PREPARED", "SYNCING"].includes(client.getSyncState()));
+    return client;
 }
 
-// Resolves once `condition()` is truthy.
-async function until(client, condition) {
-    for (;;) {
-        const value = condition();
-        if (value) return value;
-        await new Promise((resolve) => {
-            const timer = setTimeout(resolve, 50);
-            client.once("sync", () => (clearTimeout(timer), resolve()));
-        });
-    }
-}
-
-const heard = (client, roomId, eventId) => until(client, () => client.getRoom(roomId)?.findEventById(eventId));
-
-const alice = await registered("alice");
-const bob = await registered("bob");
+const mine = (client, roomId) => client.getRoom(roomId)?.getMyMembership();
+const alice = await registered("alice-sliding");
+const bob = await registered("bob-sliding");
 await Promise.all([started(alice), started(bob)]);
-
 const { room_id: roomId } = await alice.createRoom({ name: "Tea", invite: [bob.getUserId()] });
-await until(bob, () => bob.getRoom(roomId)?.getMyMembership() === "invite");
-await bob.joinRoom(roomId);
-await until(bob, () => bob.getRoom(roomId)?.getMyMembership() === "join");
-await until(bob, () => bob.getRoom(roomId)?.name === "Tea");
-const { event_id: hello } = await alice.sendTextMessage(roomId, "hello");
-assert.equal((await heard(bob, roomId, hello)).getContent().body, "hello");
-console.log("invited, joined and heard");
 
-await alice.sendTyping(roomId, true, 30000);
-await until(bob, () => bob.getRoom(roomId).getMember(alice.getUserId())?.typing);
-await bob.sendReadReceipt(bob.getRoom(roomId).findEventById(hello));
-await until(alice, () => alice.getRoom(roomId)?.hasUserReadEvent(bob.getUserId(), hello));
-await bob.setRoomTag(roomId, "m.favourite", { order: 0.5 });
-await until(bob, () => bob.getRoom(roomId).tags["m.favourite"]);
-await bob.setAccountData("m.direct", { [alice.getUserId()]: [roomId] });
-await until(bob, () => bob.getAccountData("m.direct")?.getContent()[alice.getUserId()]);
-console.log("typing, receipts and account data");
+await scene("talk", async () => {
+    await sees("bob is invited", () => mine(bob, roomId) === "invite");
+    await bob.joinRoom(roomId);
+    await sees("bob has joined", () => mine(bob, roomId) === "join");
+    await sees("bob sees the room's name", () => bob.getRoom(roomId)?.name === "Tea");
+    const { event_id: hello } = await alice.sendTextMessage(roomId, "hello");
+    same("bob hears alice", (await heard(bob, roomId, hello)).getContent().body, "hello");
 
-await alice.sendStateEvent(roomId, "m.room.encryption", { algorithm: "m.megolm.v1.aes-sha2" }, "");
-await until(bob, () => bob.getRoom(roomId).hasEncryptionStateEvent());
-await until(alice, () => alice.getRoom(roomId).hasEncryptionStateEvent());
-const { event_id: secret } = await alice.sendTextMessage(roomId, "a secret");
-const encrypted = await heard(bob, roomId, secret);
-assert.equal(encrypted.getWireType(), "m.room.encrypted");
-await until(bob, () => encrypted.getType() === "m.room.message" && !encrypted.isDecryptionFailure());
-assert.equal(encrypted.getContent().body, "a secret");
-console.log("encrypted");
+    await alice.sendTyping(roomId, true, 30000);
+    await sees("bob sees alice type", () => bob.getRoom(roomId).getMember(alice.getUserId())?.typing);
+    await bob.sendReadReceipt(bob.getRoom(roomId).findEventById(hello));
+    await sees("alice sees bob's receipt", () => alice.getRoom(roomId)?.hasUserReadEvent(bob.getUserId(), hello));
+    await bob.setRoomTag(roomId, "m.favourite", { order: 0.5 });
+    await sees("a tag", () => bob.getRoom(roomId).tags["m.favourite"]);
+    await bob.setAccountData("m.direct", { [alice.getUserId()]: [roomId] });
+    await sees("account data", () => bob.getAccountData("m.direct")?.getContent()[alice.getUserId()]);
+    const { event_id: more } = await alice.sendTextMessage(roomId, "more");
+    await heard(bob, roomId, more);
+    await sees("the unread count", () => bob.getRoom(roomId).getUnreadNotificationCount("total") === 1);
+    await alice.setRoomTopic(roomId, "and biscuits");
+    await sees("a change of state", () => state(bob, roomId, "m.room.topic")?.topic === "and biscuits");
+    let note;
+    bob.on("toDeviceEvent", (event) => event.getType() === "org.example.note" && (note = event.getContent().words));
+    const devices = new Map([[bob.getDeviceId(), { words: "for this device" }]]);
+    await alice.sendToDevice("org.example.note", new Map([[bob.getUserId(), devices]]));
+    await sees("a message to the device", () => note === "for this device");
+    const { room_id: other } = await alice.createRoom({ preset: "public_chat", name: "Coffee" });
+    await bob.joinRoom(other);
+    await sees("a second room comes to the list", () => bob.getRoom(other)?.name === "Coffee");
+});
 
-await bob.leave(roomId);
-await until(alice, () => alice.getRoom(roomId).getMember(bob.getUserId())?.membership === "leave");
+await scene("secrets", async () => {
+    await alice.sendStateEvent(roomId, "m.room.encryption", { algorithm: "m.megolm.v1.aes-sha2" }, "");
+    await sees("bob sees the encryption", () => bob.getRoom(roomId).hasEncryptionStateEvent());
+    await until("alice too", () => alice.getRoom(roomId).hasEncryptionStateEvent());
+    const { event_id: secret } = await alice.sendTextMessage(roomId, "a secret");
+    const encrypted = await heard(bob, roomId, secret);
+    check("what comes is encrypted", encrypted.getWireType() === "m.room.encrypted");
+    await sees("bob can read it", () => encrypted.getType() === "m.room.message" && !encrypted.isDecryptionFailure());
+    same("and reads what was said", encrypted.getContent().body, "a secret");
+});
 
-alice.stopClient();
-bob.stopClient();
-console.log("all said and done");
-process.exit(0);
+await scene("goodbye", async () => {
+    await bob.leave(roomId);
+    await sees("alice sees bob leave", () => alice.getRoom(roomId).getMember(bob.getUserId())?.membership === "leave");
+});
+end(alice, bob);
