@@ -17,7 +17,6 @@ CONNECT_SECONDS: Final = 10.0
 KEPT_SECONDS: Final = 15.0
 PER_HOST: Final = 20
 MAX_ANSWER: Final = 4 * MIB
-_APP = "/_matrix/app/v1"
 _REFUSED = (401, 403)
 _UNKNOWN = (404, 405, 501)
 
@@ -42,7 +41,7 @@ class AppserviceCalls:
     async def ask(self, appservice: Appservice, question: Question) -> Answer:
         """Its answer, whatever status that has; raises Unreachable."""
         name, is_new = appservice.id, appservice.id not in self._modern
-        path, by_query = _APP + question.path, name in self._by_query
+        path, by_query = question.base + question.path, name in self._by_query
         answer = await self._ask(appservice, question, path, token_in_query=by_query)
         if is_new and not by_query and answer.status in _REFUSED:
             answer = await self._ask(appservice, question, path, token_in_query=True)

@@ -48,6 +48,8 @@ def _load(file: Path, server_name: str) -> Appservice:
             receives_ephemeral=said.get("receive_ephemeral") is True,
             old_ephemeral=said.get("de.sorunome.msc2409.push_ephemeral") is True,
             is_encrypted=said.get("org.matrix.msc3202") is True,
+            gives_keys=said.get("org.matrix.msc3983") is True,
+            tells_keys=said.get("org.matrix.msc3984") is True,
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValueError, re.error) as error:
         raise RegistrationError(f"{file}: {error}") from None

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from client_api import AnonymousCall
+from client_api.pages.emails import may_have_emails, show_email_wait, show_emails
 from client_api.pages.visit import Visit, here, shown, to_sign_in, visit
 from protocol.matrix_error import NotFound
 from services.oauth.account import has_password, session_of, sessions_of
@@ -34,6 +35,7 @@ async def _overview(seen: Visit, browser: Browser) -> Reply:
         "account",
         displayname=await _displayname(seen, browser),
         has_password=await has_password(seen.tenant, browser),
+        has_emails=await may_have_emails(seen, browser),
     )
 
 
@@ -92,5 +94,8 @@ PAGES: dict[str, Show] = {
     "account_deactivate": _deactivate,
     "cross_signing_reset": _reset,
     "password": _password,
+    "emails": show_emails,
+    "email_wait": show_email_wait,
 }
-FRESH_ONLY = frozenset({"account_deactivate", "cross_signing_reset"})
+# Whoever reads the mail of an address can set another password.
+FRESH_ONLY = frozenset({"account_deactivate", "cross_signing_reset", "emails", "email_wait"})

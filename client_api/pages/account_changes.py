@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from client_api import AnonymousCall
+from client_api.pages.emails import add_email, confirm_email, delete_email
 from client_api.pages.render import see_other
 from client_api.pages.visit import MAX_FORM, Visit, here, shown, sign_in, to_sign_in, visit
 from protocol.ids import DeviceID
@@ -86,5 +87,8 @@ CHANGES: dict[str, Change] = {
     "deactivate": _deactivate,
     "reset": _reset,
     "password": _password,
+    "add_email": add_email,
+    "confirm_email": confirm_email,
+    "delete_email": delete_email,
 }
-FRESH_ONLY = frozenset({"deactivate", "reset"})
+FRESH_ONLY = frozenset({"deactivate", "reset", "add_email", "confirm_email", "delete_email"})

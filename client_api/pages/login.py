@@ -8,9 +8,10 @@ from client_api.pages.visit import MAX_FORM, Visit, checked_onward, shown, sign_
 from protocol.matrix_error import MatrixError
 from services.accounts.login import by_password
 from services.accounts.uia_stages import user_named
+from services.mail.outbox import may_send
 from services.oauth.browsers import forget
 from services.oauth.urls import ROOT
-from services.settings import RegistrationMode
+from services.settings import MailKind, RegistrationMode
 from services.tenant import Tenant
 from web.endpoint import GENERAL, LOGIN, Auth, endpoint
 from web.reply import Reply
@@ -74,5 +75,6 @@ def _page(
         again=again,
         providers=[provider.face for provider in seen.tenant.settings.upstream.providers],
         may_register=seen.tenant.settings.registration.mode is not RegistrationMode.CLOSED,
+        may_recover=may_send(seen.tenant, MailKind.VERIFICATION),
         message=None if wrong is None else wrong.message,
     )

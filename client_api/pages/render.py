@@ -12,10 +12,15 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLE = (TEMPLATES / "style.css").read_bytes()
 
 
-def page(template: str, /, status: int = 200, also_to: str = "", **values: Any) -> Reply:
-    """The page of a template; its forms lead to us, and `also_to` says where our answer to them may send the browser."""
+def page(
+    template: str, /, status: int = 200, also_to: str = "", of_others: bool = False, **values: Any
+) -> Reply:
+    """The page of a template; its forms lead to us, and `also_to` says where our answer to them may send the browser.
+
+    `of_others`: it may load what is not ours, from several hosts, as captchas want it.
+    """
     body = _templates().get_template(f"{template}.html").render(values).encode("utf-8", "replace")
-    return Reply(status, body, _headers(also_to), HTML)
+    return Reply(status, body, _headers(also_to, of_others=of_others), HTML)
 
 
 def see_other(location: str) -> Reply:
@@ -41,11 +46,16 @@ def _templates() -> Any:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 
-def _headers(also_to: str) -> dict[str, str]:
-    policy = (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action 'self' {also_to}"
-    )
+_OURS = "default-src 'none'; style-src 'self'"
+_OF_OTHERS = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline' https:; script-src 'unsafe-inline' https:; "
+    "frame-src https:; connect-src https:; img-src https: data:; worker-src blob:"
+)
+
+
+def _headers(also_to: str, *, of_others: bool) -> dict[str, str]:
+    loads = _OF_OTHERS if of_others else _OURS
+    policy = f"{loads}; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {also_to}"
     return {
         "Content-Security-Policy": policy.strip(),
         "X-Frame-Options": "DENY",

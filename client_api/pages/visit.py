@@ -49,13 +49,16 @@ class Visit:
         """Whose pages these are."""
         return self.call.tenant
 
-    def page(self, template: str, /, status: int = 200, also_to: str = "", **values: Any) -> Reply:
+    def page(
+        self, template: str, /, status: int = 200, also_to: str = "", of_others: bool = False, **values: Any
+    ) -> Reply:
         """A page for this browser; its forms carry `form_token`."""
         values = {"server": self.tenant.name, "form_token": form_token(self.secret), **values}
         values["user_id"] = self.browser.user_id if self.browser else None
         # Clients that need not be asked for: the answer to a form may lead straight to them.
         trusted = map(source_of, self.tenant.settings.upstream.trusted_clients)
-        shown = page(template, status, " ".join(dict.fromkeys([also_to, *trusted])).strip(), **values)
+        also_to = " ".join(dict.fromkeys([also_to, *trusted])).strip()
+        shown = page(template, status, also_to, of_others, **values)
         return self.with_cookie(shown, self.secret) if self.is_new else shown
 
     def with_cookie(self, reply: Reply, secret: str) -> Reply:

@@ -13,7 +13,7 @@ from services.appservices.registry import Appservice
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request to an application service: `path` is behind `/_matrix/app/v1`, its segments quoted.
+    """A request to an application service: `path` is behind `base`, its segments quoted.
 
     `legacy` is the whole path that the endpoint had before it had a version (§Legacy routes), where it had one.
     """
@@ -24,6 +24,7 @@ class Question:
     query: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
     seconds: float = 30.0
+    base: str = "/_matrix/app/v1"
 
 
 @dataclass(frozen=True, slots=True)

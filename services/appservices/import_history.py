@@ -1,17 +1,17 @@
-"""Importing what was said elsewhere before the room was bridged: many events at once, at the room's end (docs/decisions/0010)."""
+"""Importing what was said elsewhere before the room was bridged: many events together or not at all (docs/decisions/0010)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
 import orjson
 
 from protocol.build import EventDraft
 from protocol.ids import EventID, RoomID, UserID
-from protocol.json import JsonObject
 from protocol.matrix_error import Forbidden, InvalidParam, Unknown
+from services.appservices.import_before import append_before
+from services.appservices.past import Past
 from services.receipts import receipt, set_receipts
 from services.requester import Requester
 from services.rooms.append import ATTEMPTS, committed
@@ -29,16 +29,6 @@ from storage.receipts import FULLY_READ, READ
 MAX_EVENTS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """Something that was said, by whom, and when (ms)."""
-
-    sender: UserID
-    type: str
-    content: JsonObject
-    at: int
-
-
 async def is_empty(tenant: Tenant, room_id: RoomID) -> bool:
     """Has nobody said anything in the room yet?"""
     async with tenant.database.read() as tx:
@@ -46,9 +36,17 @@ async def is_empty(tenant: Tenant, room_id: RoomID) -> bool:
 
 
 async def import_history(
-    tenant: Tenant, requester: Requester, room_id: RoomID, past: Sequence[Past], read_by: UserID | None
+    tenant: Tenant,
+    requester: Requester,
+    room_id: RoomID,
+    past: Sequence[Past],
+    read_by: UserID | None,
+    *,
+    at_end: bool,
 ) -> list[EventID]:
     """The IDs of the events, all of which are in the room then, or none; the same batch again is not imported again.
+
+    They stand at the room's end, or before all that it has: then nobody has to be told to have read them.
 
     All senders, and who is to have read it all, must be the application service's to act for and be in the room. Raises
     Forbidden, InvalidParam, and what a client is told of an event that it may not send.
@@ -63,8 +61,9 @@ async def import_history(
     if sent is None:
         for one in past:
             await check_draft(tenant, actors[one.sender], room_id, EventDraft(one.type, one.content))
-        sent = await _append_until_fresh(tenant, actors, room_id, past, digests)
-    if read_by is not None:
+        place = _append if at_end else append_before
+        sent = await _until_fresh(tenant, digests, lambda: place(tenant, actors, room_id, past, digests))
+    if read_by is not None and at_end:
         wanted = [receipt(kind, sent[-1]) for kind in (READ, FULLY_READ)]
         await set_receipts(tenant, actors[read_by], room_id, wanted)
     return sent
@@ -104,16 +103,12 @@ async def _sent(tenant: Tenant, digests: Sequence[bytes]) -> list[EventID] | Non
     return [EventID(found[one]) for one in digests] if len(found) == len(digests) else None
 
 
-async def _append_until_fresh(
-    tenant: Tenant,
-    actors: dict[UserID, Requester],
-    room_id: RoomID,
-    past: Sequence[Past],
-    digests: Sequence[bytes],
+async def _until_fresh(
+    tenant: Tenant, digests: Sequence[bytes], append: Callable[[], Awaitable[list[EventID]]]
 ) -> list[EventID]:
     for _ in range(ATTEMPTS):
         try:
-            return await _append(tenant, actors, room_id, past, digests)
+            return await append()
         except Stale:
             continue
         except UnknownRoom:

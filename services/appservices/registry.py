@@ -45,6 +45,10 @@ class Appservice:
     """It knows ephemeral events by the name that they had before v1.13 (MSC2409)."""
     is_encrypted: bool = False
     """It wants to-device messages, device lists and counts of keys for its users (MSC3202, MSC4203)."""
+    gives_keys: bool = False
+    """It is asked for one-time keys of its users when there are none here (MSC3983)."""
+    tells_keys: bool = False
+    """It is asked for devices of its users (MSC3984)."""
 
     @property
     def wants_ephemeral(self) -> bool:

@@ -8,7 +8,7 @@ from services.requester import Requester
 from services.tenant import Tenant
 from services.threepids.addresses import canonical
 from services.threepids.bindings import unbind
-from services.threepids.sessions import Purpose, validated
+from services.threepids.sessions import Purpose, ThreepidSession, validated
 from storage.threepid_sessions import delete_session
 from storage.threepids import Threepid, delete_threepid, insert_threepid, threepids_of
 
@@ -25,6 +25,15 @@ async def add_threepid(
     """The address of the session is the requester's. Raises ThreepidAuthFailed, InteractiveAuthNeeded, ThreepidInUse."""
     session = await validated(tenant, Purpose.ADD, sid, client_secret)
     await require_uia(tenant, requester, operation, PASSWORD)
+    await _add(tenant, requester, session)
+
+
+async def add_shown_threepid(tenant: Tenant, requester: Requester, sid: str, client_secret: str) -> None:
+    """The same, for who has just shown elsewhere to be the requester. Raises ThreepidAuthFailed or ThreepidInUse."""
+    await _add(tenant, requester, await validated(tenant, Purpose.ADD, sid, client_secret))
+
+
+async def _add(tenant: Tenant, requester: Requester, session: ThreepidSession) -> None:
     now = tenant.clock.now()
     threepid = Threepid(session.medium, session.address, session.validated_at or now, now)
     async with tenant.database.transaction() as tx:

@@ -10,6 +10,7 @@ from services.requester import Requester
 from services.tenant import Tenant
 from services.upstream.attempts import Naming, begin_naming, take_naming
 from services.upstream.person import MAX_NAME, Person, fill
+from services.upstream.picture import take_picture
 from services.upstream.settings import Mapping
 from storage.accounts import Account, get_account, insert_account
 from storage.threepids import Threepid, insert_threepid
@@ -70,7 +71,8 @@ def _naming(mapping: Mapping, person: Person, localpart: str, onward: str) -> Na
     name = fill(mapping.display_name, person.attributes)
     # Only what the provider vouches for: others find the user by it, and a new password is mailed there.
     email = fill(mapping.email, person.attributes) if person.email_verified else None
-    return Naming(person.subject, name and name[:MAX_NAME], email, localpart, onward)
+    picture = fill(mapping.picture, person.attributes)
+    return Naming(person.subject, name and name[:MAX_NAME], email, localpart, onward, picture)
 
 
 def _check_may_register(mapping: Mapping) -> None:
@@ -114,4 +116,6 @@ async def _make(tenant: Tenant, provider: str, naming: Naming, localpart: str) -
         return known
     if naming.display_name is not None:
         await set_profile_field(tenant, Requester(user_id), "displayname", naming.display_name)
+    if naming.picture is not None:
+        await take_picture(tenant, user_id, naming.picture)
     return user_id

@@ -40,6 +40,7 @@ class Naming:
     email: str | None
     wished: str
     onward: str
+    picture: str | None = None
 
 
 async def begin(

@@ -29,6 +29,7 @@ class Mapping:
     choose_localpart: bool = False
     allow_existing: bool = False
     registration: bool = True
+    picture: str | None = "{picture}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,13 @@ def test_what_it_asks_for(tmp_path: Path, said: dict[str, Any], ephemeral: bool,
     assert (known.wants_ephemeral, known.is_encrypted) == (ephemeral, encrypted)
 
 
+def test_that_it_is_asked_for_keys_is_said_in_its_registration(tmp_path: Path) -> None:
+    known = load(tmp_path)
+    assert (known.gives_keys, known.tells_keys) == (False, False)
+    known = load(tmp_path, **{"org.matrix.msc3983": True, "org.matrix.msc3984": True})
+    assert (known.gives_keys, known.tells_keys) == (True, True)
+
+
 @pytest.mark.parametrize("url", [None, ""])
 def test_one_that_wants_to_hear_nothing(tmp_path: Path, url: str | None) -> None:
     assert load(tmp_path, url=url).url is None

@@ -92,7 +92,7 @@ async def test_history_is_imported_at_once_and_once(bridge: Bridge) -> None:
     again = {"forward": True, "events": body["events"]}
     assert (await bot.ok("POST", batch_path(room), json=again))["event_ids"] == ids
     await bridge.appservice.until(lambda: len(bridge.appservice.bodies()) == 50)
-    # There are messages now, and nothing can be put before them.
+    # There are messages now, and before the beginning of a room where other servers may be nothing can be put.
     refused = {"forward_if_no_messages": True, "events": [said(carol.user_id, 99)]}
     status, why = await bot.post(batch_path(room), refused)
     assert (status, why["errcode"]) == (400, "M_INVALID_PARAM")

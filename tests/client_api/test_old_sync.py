@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 from services.settings import Registration, RegistrationMode
 from tests.client_api.stored import path
@@ -58,6 +59,10 @@ async def test_a_guest_talks_and_becomes_a_full_account(make_homeserver: MakeHom
     rule = {"type": "m.room.guest_access", "content": {"guest_access": "can_join"}}
     room = await alice.create_room(preset="public_chat", initial_state=[rule])
     await guest.ok("POST", path(room, "join"))
+    for client in (guest, await _guest(one)):  # as matrix-js-sdk does
+        await client.ok("POST", f"join/{quote(room, safe='')}", json={})
+    status, answer = await guest.post(f"join/{quote(shut, safe='')}")
+    assert (status, answer["errcode"]) == (403, "M_GUEST_ACCESS_FORBIDDEN")
     said = await guest.send(room, "I am new here")
     assert said in [event["event_id"] for event in await alice.messages(room)]
     await guest.sync()

@@ -6,12 +6,10 @@ import re
 from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
 from services.settings import (
-    Captcha,
     Contact,
     EmailAtRegistration,
     Passwords,
@@ -19,12 +17,13 @@ from services.settings import (
     RegistrationMode,
     WellKnown,
 )
+from tests.client_api.captcha import asks_riddles, captcha_of
 from tests.client_api.email import ADDRESS, asks, follows, shows
 from tests.fixtures.certificates import Authority
 from tests.fixtures.client import Client
 from tests.fixtures.federation import MakeLying, federation_settings
 from tests.fixtures.homeserver import CHEAP, PASSWORD, Homeserver, MakeHomeserver
-from tests.fixtures.lying_server import Asked, LyingServer
+from tests.fixtures.lying_server import LyingServer
 from tests.fixtures.mail import MailServer, mail_server
 
 BODY = {"username": "alice", "password": PASSWORD}
@@ -128,25 +127,13 @@ async def test_what_shows_no_address(
 
 @pytest.fixture
 async def provider(make_lying: MakeLying) -> LyingServer:
-    """A provider whose riddle has the answer `right`."""
-    server = await make_lying()
-
-    def verify(asked: Asked) -> dict[str, Any]:
-        form = parse_qs(asked.body.decode())
-        return {"success": form == {"secret": ["hush"], "response": ["right"]}}
-
-    server.on("POST", "/siteverify", verify)
-    return server
+    """Of captchas."""
+    return asks_riddles(await make_lying())
 
 
 async def with_captcha(make: MakeHomeserver, authority: Authority, provider: LyingServer) -> Homeserver:
-    host = f"https://localhost:{provider.port}"
-    captcha = Captcha(
-        "<site>", "hush", f"{host}/api.js", f"{host}/siteverify", "h-captcha", "h-captcha-response"
-    )
-    return await make(
-        registration=registration(captcha=captcha), federation=federation_settings(authority, enabled=False)
-    )
+    asked = registration(captcha=captcha_of(provider))
+    return await make(registration=asked, federation=federation_settings(authority, enabled=False))
 
 
 async def test_a_captcha(

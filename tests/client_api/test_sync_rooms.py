@@ -104,6 +104,8 @@ async def test_an_invite_shows_stripped_state_and_ends_when_it_is_refused(alice:
     }
     own = [e for e in invited if e["state_key"] == bob.user_id]
     assert [e["content"]["membership"] for e in own] == ["invite"]
+    when = (await alice.messages(room, limit=1))[0]
+    assert all(own[0][field] == when[field] for field in ("event_id", "origin_server_ts"))
     assert room in (await bob.sync(since=""))["rooms"]["invite"]
     await bob.leave(room)
     ended = (await bob.sync())["rooms"]["leave"][room]

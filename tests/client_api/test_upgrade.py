@@ -32,6 +32,12 @@ async def test_the_new_room_is_as_the_old_one(
             {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},
             {"type": "m.room.server_acl", "content": {"allow": ["*"]}},
             {"type": "m.space.child", "state_key": "!child:one.example", "content": {"via": ["one.example"]}},
+            {
+                "type": "m.room.image_pack",
+                "state_key": "cats",
+                "content": {"images": {"cat": {"url": "mxc://a/b"}}},
+            },
+            {"type": "im.ponies.room_emotes", "state_key": "", "content": {"images": {}}},
         ],
     )
     await alice.ok("POST", path(room_id, "ban"), json={"user_id": "@troll:one.example", "reason": "trolling"})
@@ -50,6 +56,8 @@ async def test_the_new_room_is_as_the_old_one(
         ("m.room.server_acl", ""),
         ("m.room.canonical_alias", ""),
         ("m.space.child", "!child:one.example"),
+        ("m.room.image_pack", "cats"),
+        ("im.ponies.room_emotes", ""),
         ("m.room.member", "@troll:one.example"),
         ("m.room.member", alice.user_id),
     ):

@@ -75,6 +75,66 @@ async def test_nothing_makes_the_server_fail(homeserver: Homeserver, alice: Clie
     assert failed == []
 
 
+FIELDS = (
+    "name",
+    "password",
+    "again",
+    "email",
+    "sid",
+    "client_secret",
+    "human",
+    "token",
+    "new",
+    "old",
+    "next",
+)
+VALUES = (
+    "",
+    "\0",
+    "%",
+    "\u2028",
+    "x" * 20_000,
+    "@@@",
+    "\U0001f600@\U0001f600.example",
+    "../../..",
+    "account?\r\nX: y",
+)
+CHANGES = (
+    "displayname",
+    "rename_device",
+    "delete_device",
+    "password",
+    "add_email",
+    "confirm_email",
+    "delete_email",
+    "nothing of the kind",
+)
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_forms_with_nonsense_in_them_are_refused_as_nonsense(
+    homeserver: Homeserver, alice: Client, signed_in: bool
+) -> None:
+    browser, failed = Browser(homeserver), []
+    page = await browser.visit("account")
+    if signed_in:
+        await browser.log_in("alice", PASSWORD)
+        page = await browser.visit("account")
+    token = page.forms[0].fields["form_token"]
+    names = [
+        path.removeprefix(f"{ROOT}/") for method, path in PATHS if method == "POST" and path.startswith(ROOT)
+    ]
+    forms = [(name, {}) for name in names if "{" not in name and name not in ("account", "logout")]
+    forms += [("account", {"change": change}) for change in CHANGES] if signed_in else []
+    for name, fixed in forms:
+        for value in VALUES:
+            said = dict.fromkeys((*FIELDS, "displayname", "device_id", "change"), value) | fixed
+            page = await browser.post(name, said | {"form_token": token})
+            if page.status >= 500:
+                failed.append((name, fixed, value[:20], page.status))
+    assert failed == []
+
+
 @pytest.mark.parametrize("cookie", ["__Host-hearth", "__Host-hearth=", "__Host-hearth=\udcff", ";;=;", "=x"])
 async def test_a_strange_cookie_is_nobodys(homeserver: Homeserver, alice: Client, cookie: str) -> None:
     headers = {"Cookie": cookie}
