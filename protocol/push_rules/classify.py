@@ -58,7 +58,7 @@ def classify(ruleset: Ruleset) -> Classification:
     for kind in Kind:
         for rule in ruleset.own.get(kind, ()):
             if rule.enabled:
-                room_id = _only_room(kind, rule)
+                room_id = only_room(kind, rule)
                 if room_id is None:
                     return SPECIAL
                 # An earlier rule of the room has said what later ones cannot change, or calls for evaluation.
@@ -77,7 +77,7 @@ def _differs(ruleset: Ruleset, kind: Kind, default: PushRule) -> bool:
     )
 
 
-def _only_room(kind: Kind, rule: PushRule) -> RoomID | None:
+def only_room(kind: Kind, rule: PushRule) -> RoomID | None:
     """The one room that the rule can match in; None when it is not to be seen that there is but one."""
     if kind is Kind.ROOM:
         return RoomID(rule.rule_id)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 MAX_INTERVALS: Final = 50
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -71,6 +70,8 @@ def zone_named(name: object) -> tzinfo | None:
 def _zone(name: str) -> tzinfo | None:
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # with the system's build settings, 0.2 MiB: few have such a rule
+
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, LookupError):

@@ -13,7 +13,7 @@ from protocol.events import CREATE, MEMBER, POWER_LEVELS, Event, StateKey
 from protocol.ids import UserID
 from protocol.push_rules.conditions import DEFAULT_NOTIFICATION_LEVEL, Context
 from protocol.room_versions import RoomVersion
-from services.push.evaluators import UserRules
+from services.push.user_rules import UserRules
 from services.rooms.relation import THREAD, relation_in
 from storage.database import Tx
 from storage.thread_subscriptions import subscribers_of
@@ -65,8 +65,12 @@ async def subscribers(tx: Tx, rules: Collection[UserRules], event: Event) -> fro
     """Those of the users whose rules ask for it who are subscribed to the event's thread; None: it is in none, or nobody
     asks.
     """
+    return await thread_subscribers(tx, [found.user_id for found in rules if found.asks_subscription], event)
+
+
+async def thread_subscribers(tx: Tx, asking: Collection[UserID], event: Event) -> frozenset[UserID] | None:
+    """Those of the users who are subscribed to the event's thread; None: it is in none, or nobody asks."""
     relation = relation_in(event.content)
-    asking = [found.user_id for found in rules if found.asks_subscription]
     if relation is None or relation.rel_type != THREAD or not asking:
         return None
     return frozenset(await subscribers_of(tx, asking, event.room_id, relation.parent))

@@ -50,11 +50,14 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was unread at a position, by root, with default rules and for one who ignores these."""
+    """What was unread at a position, by root, with default rules and for one who ignores these. `ruleset` is the user's at
+    that position, if events are judged for all of it together.
+    """
 
     position: int
     ignored: frozenset[str]
     counts: Mapping[str, tuple[int, int]]
+    ruleset: str | None = None
 
     def unread(self, mode: RoomMode) -> Unread:
         """What that is for a user in this mode."""
@@ -86,12 +89,21 @@ def advanced(known: Known, user_id: str, events: Iterable[TailEvent], upto: int)
                 return None  # it may be in a thread
             counts.pop(event.root, None)
         elif event.sender not in known.ignored:
-            _add(counts, event, user_id)
-    return Known(upto, known.ignored, counts)
+            _add(counts, event, difference_for(user_id, known.ruleset, event.exceptions))
+    return Known(upto, known.ignored, counts, known.ruleset)
 
 
-def _add(counts: dict[str, tuple[int, int]], event: TailEvent, user_id: str) -> None:
-    more = (event.exceptions or {}).get(user_id, (0, 0))
+def difference_for(
+    user_id: str, ruleset: str | None, exceptions: Mapping[str, tuple[int, int]]
+) -> tuple[int, int]:
+    """What an event is more or less for the user than for everybody: what is said of the user, else of the ruleset."""
+    own = exceptions.get(user_id)
+    if own is None and ruleset is not None:
+        own = exceptions.get(ruleset)
+    return (0, 0) if own is None else own
+
+
+def _add(counts: dict[str, tuple[int, int]], event: TailEvent, more: tuple[int, int]) -> None:
     notify, highlight = event.counts + more[0], event.highlights_all + more[1]
     if notify or highlight:
         before = counts.get(event.root, (0, 0))
@@ -103,7 +115,9 @@ def _is_own_membership(event: TailEvent, user_id: str) -> bool:
 
 
 class CountsMemory:
-    """Counts of users who look at this moment, forgotten when they read. It hears of that through the feed."""
+    """Counts of users who look at this moment, forgotten when they read, or change their rules. It hears of that through the
+    feed.
+    """
 
     def __init__(self) -> None:
         self._users: OrderedDict[str, dict[str, Known]] = OrderedDict()
@@ -134,7 +148,7 @@ class CountsMemory:
 
     def _told(self, position: int, told: tuple[str, ...]) -> None:
         for topic in told:
-            if topic[0] == topics.UNREAD:
+            if topic[0] in (topics.UNREAD, topics.PUSH_RULES):
                 user_id = topic[1:]
                 self._users.pop(user_id, None)
                 self._read_at[user_id] = position

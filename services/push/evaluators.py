@@ -11,61 +11,16 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
 
-import orjson
-
 from protocol.ids import RoomID, UserID
-from protocol.push_rules.classify import Classification, RoomMode, classify
-from protocol.push_rules.conditions import THREAD_SUBSCRIPTION
-from protocol.push_rules.match import CompiledRule, compile_rules
-from protocol.push_rules.ruleset import DEFAULT_RULESET, Ruleset
-from protocol.push_rules.stored import from_stored
+from services.push.special import NOBODY, Special, grouped
+from services.push.user_rules import UserRules
 from storage import topics
 from storage.database import Database, Tx
 from storage.feed import Feed, Subscriber
-from storage.push.rules import StoredRules, push_rules_of, rooms_of_special, special_users, special_users_in
+from storage.push.rules import push_rules_of, rooms_of_special, special_users, special_users_in
 
 MAX_ROOMS = 10_000
 MAX_USERS = 20_000
-
-
-class UserRules:
-    """A user's rules: what they are, what that means, and compiled once somebody needs them so."""
-
-    __slots__ = (
-        "_compiled",
-        "asks_display_name",
-        "asks_subscription",
-        "classification",
-        "likeness",
-        "position",
-        "ruleset",
-        "user_id",
-    )
-
-    def __init__(self, user_id: UserID, stored: StoredRules | None) -> None:
-        self.user_id = user_id
-        self.position = 0 if stored is None else stored.position
-        self.ruleset: Ruleset = DEFAULT_RULESET if stored is None else from_stored(orjson.loads(stored.rules))
-        self.classification: Classification = classify(self.ruleset)
-        asked = {
-            condition.get("kind")
-            for _, rule in self.ruleset.in_order()
-            if rule.enabled
-            for condition in rule.conditions
-        }
-        self.asks_display_name = "contains_display_name" in asked
-        self.asks_subscription = THREAD_SUBSCRIPTION in asked
-        # Users of whom this is the same are told the same, if they stand alike to the event. None: each is a case of its own.
-        stored_rules = b"" if stored is None else stored.rules
-        self.likeness: bytes | None = None if self.asks_display_name else stored_rules
-        self._compiled: tuple[CompiledRule, ...] | None = None
-
-    @property
-    def compiled(self) -> tuple[CompiledRule, ...]:
-        """Ready to be evaluated."""
-        if self._compiled is None:
-            self._compiled = compile_rules(self.ruleset.in_order())
-        return self._compiled
 
 
 class Evaluators:
@@ -74,8 +29,11 @@ class Evaluators:
     def __init__(self) -> None:
         self._special: set[UserID] | None = None
         self._rooms: OrderedDict[RoomID, set[UserID]] = OrderedDict()
+        self._special_in: dict[
+            RoomID, Special
+        ] = {}  # made from these rooms and their users' rules, when asked for
         self._rules: OrderedDict[UserID, UserRules] = OrderedDict()
-        self._rule_changes = self._resets = 0
+        self._rule_changes = self._resets = self._moves = self._rules_changed_at = 0
         # Of these users it is not known (any more) whether they are special, and in which rooms they are.
         self._unsure: set[UserID] = set()
         self._asking: set[UserID] = set()
@@ -85,32 +43,42 @@ class Evaluators:
         """To be called before anything is asked."""
         feed.subscribe(Subscriber(self._told, self._reset))
 
-    async def in_room(self, database: Database, room_id: RoomID) -> list[UserRules]:
-        """The rules of the users joined to the room that must be evaluated."""
+    async def in_room(self, database: Database, room_id: RoomID) -> Special:
+        """The users joined to the room whose rules must be evaluated."""
         if not self._is_sure(room_id):
             async with self._lock:
                 while not self._is_sure(room_id):
                     await self._look(database, room_id)
         users = self._rooms.get(room_id)
         if not users:
-            return []
+            return NOBODY
         self._rooms.move_to_end(room_id)
-        known = [self._rules.get(user_id) for user_id in users]
-        rules = [found for found in known if found is not None]
-        if len(rules) < len(known):
-            async with database.read() as tx:
-                rules = list((await self.rules_of(tx, users)).values())
-        return [found for found in rules if found.classification.mode_in(room_id) is RoomMode.EVALUATED]
+        special = self._special_in.get(room_id)
+        if special is None:
+            before = self._rule_changes, self._moves
+            known = [self._rules.get(user_id) for user_id in users]
+            rules = [found for found in known if found is not None]
+            if len(rules) < len(known):
+                async with database.read() as tx:
+                    rules = list((await self.rules_of(tx, set(users))).values())
+            special = grouped(room_id, rules)
+            if before == (self._rule_changes, self._moves):
+                self._special_in[room_id] = special
+        return special
 
-    async def rules_of(self, tx: Tx, user_ids: Collection[UserID]) -> dict[UserID, UserRules]:
-        """The rules of each of the users, from memory where they are known."""
+    async def rules_of(
+        self, tx: Tx, user_ids: Collection[UserID], seen: int | None = None
+    ) -> dict[UserID, UserRules]:
+        """The rules of each of the users, from memory where they are known. `seen`: the position up to which `tx` sees all, where
+        it may be a snapshot from before this call.
+        """
         found = {user_id: self._rules[user_id] for user_id in user_ids if user_id in self._rules}
         missing = [user_id for user_id in user_ids if user_id not in found]
         if missing:
             changes = self._rule_changes
             stored = await push_rules_of(tx, missing)
             read = {user_id: UserRules(user_id, stored.get(user_id)) for user_id in missing}
-            if changes == self._rule_changes:
+            if changes == self._rule_changes and (seen is None or seen >= self._rules_changed_at):
                 self._remember(read)
             found |= read
         for user_id in found.keys() & self._rules.keys():
@@ -140,8 +108,10 @@ class Evaluators:
                 there = await special_users_in(tx, room_id)
                 if resets == self._resets:
                     self._rooms[room_id] = there
+                    self._special_in.pop(room_id, None)
                     if len(self._rooms) > MAX_ROOMS:
-                        self._rooms.popitem(last=False)
+                        oldest, _ = self._rooms.popitem(last=False)
+                        self._special_in.pop(oldest, None)
 
     async def _make_sure(self, tx: Tx) -> None:
         self._asking, self._unsure = self._unsure, set()
@@ -163,8 +133,12 @@ class Evaluators:
             self._special.discard(user_id)
         else:
             self._special.add(user_id)
+        self._moves += 1
         for room_id, there in self._rooms.items():
-            if rooms is not None and room_id in rooms:
+            is_there = rooms is not None and room_id in rooms
+            if is_there or user_id in there:
+                self._special_in.pop(room_id, None)
+            if is_there:
                 there.add(user_id)
             else:
                 there.discard(user_id)
@@ -174,20 +148,23 @@ class Evaluators:
         while len(self._rules) > MAX_USERS:
             self._rules.popitem(last=False)
 
-    def _told(self, _position: int, told: tuple[str, ...]) -> None:
+    def _told(self, position: int, told: tuple[str, ...]) -> None:
         for topic in told:
             user_id = UserID(topic[1:])
             if topic[0] == topics.PUSH_RULES:
                 self._rule_changes += 1
+                self._rules_changed_at = position
                 self._rules.pop(user_id, None)
                 self._unsure.add(user_id)
             elif topic[0] == topics.USER and (user_id in (self._special or ()) or user_id in self._asking):
                 self._unsure.add(user_id)
 
-    def _reset(self, _position: int) -> None:
+    def _reset(self, position: int) -> None:
         self._rule_changes += 1
+        self._rules_changed_at = position
         self._resets += 1
         self._special = None
         self._rooms.clear()
+        self._special_in.clear()
         self._rules.clear()
         self._unsure.clear()

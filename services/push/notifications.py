@@ -17,7 +17,7 @@ from protocol.push_rules.match import evaluate
 from protocol.push_rules.rule import Action
 from protocol.room_versions import version_named
 from services.push.context import LEVEL_KEYS, context_of, levels_of, member_key, subscribers
-from services.push.evaluators import UserRules
+from services.push.user_rules import UserRules
 from services.rooms.client_event import splice, unsigned_member
 from services.rooms.reading import ignored_users
 from services.rooms.tail import stored_tail_event

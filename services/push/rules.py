@@ -12,7 +12,8 @@ from protocol.matrix_error import Unknown
 from protocol.push_rules.classify import classify
 from protocol.push_rules.ruleset import Ruleset
 from protocol.push_rules.stored import to_stored
-from services.push.evaluators import UserRules
+from services.push.rulesets import ruleset_key
+from services.push.user_rules import UserRules
 from services.tenant import Tenant
 from storage import topics
 from storage.database import Tx
@@ -64,6 +65,8 @@ async def _read(tx: Tx, user_id: UserID) -> UserRules:
 
 def _change(user_id: UserID, before: int, ruleset: Ruleset) -> Change:
     stored = orjson.dumps(to_stored(ruleset))
-    row = Row(SET_PUSH_RULES, (user_id, before, classify(ruleset).is_special, stored))
+    classification = classify(ruleset)
+    key = ruleset_key(ruleset, classification)
+    row = Row(SET_PUSH_RULES, (user_id, before, classification.is_special, stored, key))
     wake = (topics.account_data(user_id), topics.push_rules(user_id))
     return Change(rows=(row,), wake=wake, size=len(stored))

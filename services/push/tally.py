@@ -8,30 +8,18 @@ from typing import Final
 
 from protocol.errors import InvalidId
 from protocol.events import CREATE, Event
-from protocol.ids import UserID, server_of
+from protocol.ids import server_of
 from protocol.push_rules.baseline import Baseline, baseline
-from protocol.push_rules.conditions import Context, EventProperties
-from protocol.push_rules.match import evaluate
-from protocol.push_rules.rule import Actions
-from services.push.context import (
-    LEVEL_KEYS,
-    NO_POWER,
-    Levels,
-    context_of,
-    levels_of,
-    member_key,
-    subscribers,
-)
+from protocol.push_rules.conditions import EventProperties
+from services.push.context import LEVEL_KEYS, NO_POWER, levels_of
 from services.push.counts import MAIN, THREAD
-from services.push.evaluators import UserRules
+from services.push.judging import Judging, differences
 from services.rooms.head import Head
 from services.rooms.relation import Relation, is_storable, relation_in
 from services.tenant import Tenant
 from storage.journal import Row
 from storage.push.unread import APPEND_EXCEPTION, FOLLOW_LAST_SENT, SET_LAST_SENT
 
-Alike = tuple[bytes | None, bool, bool, bool | None]
-"""A user's rules, and how the user stands to the event: is mentioned, is its subject, is subscribed to its thread."""
 Exceptions = Mapping[str, tuple[int, int]]
 NONE: Final[Exceptions] = {}
 
@@ -39,8 +27,9 @@ NONE: Final[Exceptions] = {}
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Does the event count as unread, does it highlight, both for everybody; and for whom it is more or less (notify,
-    highlight). `root` is the thread it is in; where that is not known, `exceptions` is None, and so is how the event adds
-    to what a process remembers. `rows` are to be written with the event.
+    highlight): users, and rulesets, whose users it is so for who are not there themselves. `root` is the thread it is in;
+    where that is not known, `exceptions` is None, and so is how the event adds to what a process remembers. `rows` are to
+    be written with the event.
     """
 
     counts: bool
@@ -59,28 +48,16 @@ async def tally_of(tenant: Tenant, head: Head, event: Event) -> Tally:
     if event.type == CREATE:
         return NO_TALLY
     properties = EventProperties(event)
-    evaluators = await tenant.evaluators.in_room(tenant.database, head.room_id)
+    special = await tenant.evaluators.in_room(tenant.database, head.room_id)
     levels = NO_POWER
-    if evaluators or _mentions_room(event):
+    if special or _mentions_room(event):
         state = await head.state_events(tenant.database, LEVEL_KEYS)
         levels = levels_of(head.room_version, state, event.sender)
     base = baseline(event, levels.may_notify_room, properties)
     exceptions = _mentions(tenant, base)
-    threaded = await _subscribers(tenant, evaluators, event)
-    named, known = _named(event), dict[Alike, tuple[int, int]]()
-    for rules in evaluators:
-        exceptions.pop(rules.user_id, None)
-        if rules.user_id == event.sender:
-            continue
-        subscribed = None if threaded is None else rules.user_id in threaded
-        alike = rules.likeness, rules.user_id in named, event.state_key == rules.user_id, subscribed
-        difference = known.get(alike) if rules.likeness is not None else None
-        if difference is None:
-            context = await _context(tenant, head, rules, levels, subscribed)
-            difference = _difference(evaluate(rules.compiled, properties, context), base)
-            known[alike] = difference
-        if any(difference):
-            exceptions[rules.user_id] = difference
+    if special:
+        judging = Judging(tenant, head, event, properties, base, levels)
+        exceptions = await differences(judging, special, exceptions)
     return _tally(tenant, event, base, exceptions)
 
 
@@ -115,40 +92,6 @@ def _mentions(tenant: Tenant, base: Baseline) -> dict[str, tuple[int, int]]:
     if not any(more):
         return {}
     return {user: more for user in base.mentioned if _is_local(tenant, user) and is_storable(user)}
-
-
-def _difference(actions: Actions | None, base: Baseline) -> tuple[int, int]:
-    """What the event is more or less than for everybody, for one whose rules say this."""
-    notify, highlight = (actions.notify, actions.highlight) if actions is not None else (False, False)
-    return notify - base.notify, highlight - base.highlight_room
-
-
-async def _subscribers(tenant: Tenant, evaluators: list[UserRules], event: Event) -> frozenset[UserID] | None:
-    if not any(rules.asks_subscription for rules in evaluators):
-        return None
-    async with tenant.database.read() as tx:
-        return await subscribers(tx, evaluators, event)
-
-
-async def _context(
-    tenant: Tenant, head: Head, rules: UserRules, levels: Levels, subscribed: bool | None
-) -> Context:
-    member = None
-    if rules.asks_display_name:
-        key = member_key(rules)
-        member = (await head.state_events(tenant.database, (key,))).get(key)
-    return context_of(rules, member, head.joined, levels, subscribed, tenant.clock.now())
-
-
-def _named(event: Event) -> frozenset[object]:
-    """Who is in the event's m.mentions."""
-    mentions = event.content.get("m.mentions")
-    user_ids = mentions.get("user_ids") if isinstance(mentions, dict) else None
-    return (
-        frozenset(one for one in user_ids if isinstance(one, str))
-        if isinstance(user_ids, list)
-        else frozenset()
-    )
 
 
 def _mentions_room(event: Event) -> bool:

@@ -38,7 +38,7 @@ async def unread(
             tenant.counts.keep(user_id, room_id, counted)
     rules = tenant.evaluators.known(user_id)
     if rules is None:
-        rules = (await tenant.evaluators.rules_of(await tx(), (user_id,)))[user_id]
+        rules = (await tenant.evaluators.rules_of(await tx(), (user_id,), upto))[user_id]
     return {room_id: found.unread(rules.classification.mode_in(room_id)) for room_id, found in known.items()}
 
 
@@ -66,9 +66,12 @@ def _remembered(
 
 def _known(rows: Collection[Any], ignored: frozenset[str]) -> dict[RoomID, Known]:
     counts: dict[RoomID, dict[str, tuple[int, int]]] = {}
-    positions: dict[RoomID, int] = {}
+    positions: dict[RoomID, tuple[int, str | None]] = {}
     for row in rows:
         counts.setdefault(row["room_id"], {})[row["root"]] = (row["notify"], row["highlight"])
         if row["root"] == MAIN:
-            positions[row["room_id"]] = row["position"]
-    return {room_id: Known(position, ignored, counts[room_id]) for room_id, position in positions.items()}
+            positions[row["room_id"]] = row["position"], row["ruleset"]
+    return {
+        room_id: Known(position, ignored, counts[room_id], ruleset)
+        for room_id, (position, ruleset) in positions.items()
+    }

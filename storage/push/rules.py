@@ -10,28 +10,48 @@ from protocol.ids import RoomID, UserID
 from storage.database import Tx
 from storage.statement import each, sql
 
-# Values: user ID, the position of the row that this one is made from (0: there was none), special, rules. It does
-# nothing when there is another row by now.
+# Values: user ID, the position of the row that this one is made from (0: there was none), special, rules, the ruleset (or
+# NULL). It does nothing when there is another row by now. What came before stays judged by the ruleset of then.
 SET_PUSH_RULES = each(
     """
-    INSERT INTO push_rules AS p (position, user_id, special, rules) VALUES ($1, $2, $4, $5)
-    ON CONFLICT (user_id) DO UPDATE
-    SET position = excluded.position, special = excluded.special, rules = excluded.rules
-    WHERE p.position = $3::bigint
+    WITH written AS (
+        INSERT INTO push_rules AS p (position, user_id, special, rules) VALUES ($1, $2, $4, $5)
+        ON CONFLICT (user_id) DO UPDATE
+        SET position = excluded.position, special = excluded.special, rules = excluded.rules
+        WHERE p.position = $3::bigint
+        RETURNING true
+    ), ended AS (
+        UPDATE push_rulesets SET upto = $1
+        WHERE user_id = $2 AND upto = 9223372036854775807 AND ruleset IS DISTINCT FROM $6::text
+            AND EXISTS (SELECT FROM written)
+    )
+    INSERT INTO push_rulesets (user_id, since, ruleset)
+    SELECT $2, $1, $6 FROM written WHERE $6::text IS NOT NULL AND NOT EXISTS (
+        SELECT FROM push_rulesets AS s
+        WHERE s.user_id = $2 AND s.upto = 9223372036854775807 AND s.ruleset = $6
+    )
 """
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRules:
-    """A user's rules as JSON, and the position at which they became so."""
+    """A user's rules as JSON, the position at which they became so, and the ruleset by which events are judged for all who
+    have the like (None: for this user alone).
+    """
 
     user_id: UserID
     position: int
     rules: bytes
+    ruleset: str | None
 
 
-_MANY = sql("SELECT user_id, position, rules FROM push_rules WHERE user_id = ANY($1::text[])")
+_MANY = sql("""
+    SELECT p.user_id, p.position, p.rules, s.ruleset
+    FROM push_rules AS p
+    LEFT JOIN push_rulesets AS s ON s.user_id = p.user_id AND s.upto = 9223372036854775807
+    WHERE p.user_id = ANY($1::text[])
+""")
 
 
 async def push_rules_of(tx: Tx, user_ids: Collection[str]) -> dict[UserID, StoredRules]:

@@ -11,16 +11,18 @@ from typing import Any
 from storage.database import Tx
 from storage.statement import each, rows, sql
 
-# Values: notify, highlight (what differs from the event's `counts` and `highlights_all`), room ID, user ID. Only who
-# is joined to the room gets a row.
+# Values: notify, highlight (what differs from the event's `counts` and `highlights_all`), room ID, user ID or ruleset ('#...').
+# Of users only who is joined to the room gets a row. That of a ruleset counts for those of its users who have none.
 APPEND_EXCEPTION = rows(
     """
     INSERT INTO unread_exceptions (position, notify, highlight, room_id, user_id)
     SELECT n.position, n.notify, n.highlight, n.room_id, n.user_id
     FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[])
         AS n (position, notify, highlight, room_id, user_id)
-    JOIN memberships AS m ON m.room_id = n.room_id AND m.user_id = n.user_id
-    WHERE m.membership = 'join' AND m.is_local
+    WHERE left(n.user_id, 1) = '#' OR EXISTS (
+        SELECT FROM memberships AS m
+        WHERE m.room_id = n.room_id AND m.user_id = n.user_id AND m.membership = 'join' AND m.is_local
+    )
 """
 )
 
@@ -79,12 +81,25 @@ _UNREAD = sql(
     ), main AS MATERIALIZED (
         SELECT mine.room_id, mine.tally, coalesce(p.position, mine.unthreaded) AS point
         FROM mine LEFT JOIN points AS p ON p.room_id = mine.room_id AND p.root = ''
-    ), different AS MATERIALIZED (
-        SELECT x.room_id, x.position, x.notify::bigint, x.highlight::bigint
+    ), rulesets AS MATERIALIZED (
+        SELECT s.ruleset, s.since, s.upto FROM push_rulesets AS s
+        WHERE s.user_id = $1 AND s.upto > (SELECT min(mine.unthreaded) FROM mine)
+    ), exceptional AS (
+        SELECT x.room_id, x.position, x.notify, x.highlight, true AS is_own
         FROM mine JOIN unread_exceptions AS x ON x.room_id = mine.room_id AND x.position > mine.unthreaded
-        WHERE x.user_id = $1 AND (cardinality($3::text[]) = 0 OR NOT EXISTS (
+        WHERE x.user_id = $1
+        UNION ALL
+        SELECT x.room_id, x.position, x.notify, x.highlight, false
+        FROM rulesets AS s CROSS JOIN mine JOIN unread_exceptions AS x ON x.user_id = s.ruleset
+            AND x.room_id = mine.room_id AND x.position > greatest(mine.unthreaded, s.since) AND x.position <= s.upto
+    ), different AS MATERIALIZED (
+        (SELECT DISTINCT ON (x.room_id, x.position)
+            x.room_id, x.position, x.notify::bigint, x.highlight::bigint
+        FROM exceptional AS x
+        WHERE cardinality($3::text[]) = 0 OR NOT EXISTS (
             SELECT FROM events AS e WHERE e.position = x.position AND e.sender = ANY($3)
-        ))
+        )
+        ORDER BY x.room_id, x.position, x.is_own DESC)
         UNION ALL
         SELECT e.room_id, e.position, 0, 1
         FROM mine JOIN events AS e ON e.room_id = mine.room_id AND e.position > mine.unthreaded
@@ -98,6 +113,7 @@ _UNREAD = sql(
         FROM different AS d JOIN thread_events AS t ON t.room_id = d.room_id AND t.position = d.position
     )
     SELECT main.room_id, '' AS root, (SELECT j.position FROM journal AS j) AS position,
+        (SELECT s.ruleset FROM rulesets AS s WHERE s.upto = 9223372036854775807) AS ruleset,
         main.tally - coalesce((
             SELECT e.tally FROM events AS e
             WHERE e.room_id = main.room_id AND e.standing <= 1 AND e.position <= main.point
@@ -122,7 +138,7 @@ _UNREAD = sql(
         )
     ) AS d ON true
     UNION ALL
-    SELECT t.room_id, t.root, 0, sum(t.notify)::bigint, sum(t.highlight)::bigint
+    SELECT t.room_id, t.root, 0, NULL, sum(t.notify)::bigint, sum(t.highlight)::bigint
     FROM threaded AS t LEFT JOIN points AS p ON p.room_id = t.room_id AND p.root = t.root
     WHERE t.position > coalesce(p.position, 0)
     GROUP BY t.room_id, t.root
@@ -132,7 +148,8 @@ _UNREAD = sql(
 
 async def unread_rows(tx: Tx, user_id: str, room_ids: Collection[str], ignored: Collection[str]) -> list[Any]:
     """For each of the rooms that the user is joined to one row of the main timeline (root ''; `position` is the
-    journal's at which all this is so), and one for each unread thread: room_id, root, notify, highlight.
+    journal's at which all this is so, `ruleset` the user's then), and one for each unread thread: room_id, root, notify,
+    highlight.
     """
     return await tx.fetch(_UNREAD, user_id, list(room_ids), list(ignored))
 
@@ -153,6 +170,6 @@ _DETAILS = sql(
 
 async def unread_details(tx: Tx, room_id: str, after: int, limit: int) -> list[Any]:
     """For the last events of a room after a position: highlights_all, the thread's root or None, and exceptions as
-    triples of strings (user, notify, highlight).
+    triples of strings (user or ruleset, notify, highlight).
     """
     return await tx.fetch(_DETAILS, room_id, after, limit)

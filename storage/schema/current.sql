@@ -182,7 +182,7 @@ CREATE TABLE unread_exceptions (
     notify    smallint NOT NULL,                           -- +1 or -1 or 0 against the event's `counts`
     highlight smallint NOT NULL,                           -- the same against its `highlights_all`
     room_id   text     NOT NULL,
-    user_id   text     NOT NULL,
+    user_id   text     NOT NULL,                           -- or a ruleset (push_rulesets): for all its users without a row
     PRIMARY KEY (user_id, room_id, position)
 );
 CREATE INDEX unread_exceptions_of_event ON unread_exceptions (position);
@@ -557,6 +557,7 @@ CREATE TABLE room_servers (
     since    bigint  NOT NULL,                             -- the position at which the first of them joined
     until    bigint,                                       -- and at which the last one left; NULL while some are joined
     targeted bigint,                                       -- of the last leave or ban of one of its users, who need not have been in
+    aside    integer NOT NULL DEFAULT 0,                   -- of `joined`, while nobody says whether they still are: we have come back
     PRIMARY KEY (server, room_id)
 );
 CREATE INDEX room_servers_of_room ON room_servers (room_id);
@@ -948,6 +949,16 @@ CREATE TABLE push_mail_rooms (
     sent     bigint NOT NULL,                              -- when one did so last
     pause    bigint NOT NULL,                              -- how long (ms) none does after that; it grows
     PRIMARY KEY (user_id, address, room_id)
+);
+
+-- ── users of the same push rules share one row of unread_exceptions an event: its user_id names their ruleset then ──
+
+CREATE TABLE push_rulesets (
+    user_id text   NOT NULL,
+    since   bigint NOT NULL,                               -- events after this position are judged by it
+    upto    bigint NOT NULL DEFAULT 9223372036854775807,   -- and none after this one: the user's rules are others since
+    ruleset text   NOT NULL,                               -- '#' and a digest of what counts in the rules
+    PRIMARY KEY (user_id, since)
 );
 
 -- ── logins by upstream providers: OpenID Connect, CAS, LDAP ──

@@ -71,7 +71,7 @@ async def test_the_telephone_is_told_of_what_counts(
         await person.send(room, content | {name: one for name, one in about.items() if name != "body"}, kind)
     await people[0].set_state(room, "m.room.topic", {"topic": "nothing"})
     last = await alice.send(room, mention(bob))
-    await gateway.until(lambda: last in gateway.events(), 20)
+    await gateway.until(lambda: last in gateway.events(), 60)
     found = await bob.ok("GET", "notifications", params={"limit": 50})
     listed = [
         one["event"]["event_id"] for one in found["notifications"] if one["event"]["type"] != "m.room.member"

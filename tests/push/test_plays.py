@@ -60,6 +60,23 @@ async def test_reading_at_the_desktop_clears_the_badge(
     assert (await gateway.next())["counts"] == {"unread": 0}
 
 
+async def test_muting_a_room_at_the_desktop_clears_its_badge(
+    alice: Client, bob: Client, room: str, gateway: PushGateway
+) -> None:
+    other = await alice.create_room(preset="public_chat")
+    await bob.join(other)
+    await set_pusher(bob, gateway.url)
+    for place in (room, room, other):
+        await alice.send(place, "hello")
+    await gateway.until(lambda: len(gateway.pushes) == 3, 60)
+    assert gateway.pushes[-1]["counts"] == {"unread": 3}
+    in_room = {"kind": "event_match", "key": "room_id", "pattern": room}
+    rule = {"actions": [], "conditions": [in_room]}
+    await bob.ok("PUT", f"pushrules/global/override/{room}", json=rule)
+    await gateway.until(lambda: len(gateway.pushes) == 4, 60)
+    assert (gateway.pushes[-1]["counts"], gateway.pushes[-1].get("event_id")) == ({"unread": 1}, None)
+
+
 async def test_who_wants_no_badge_gets_none(
     alice: Client, bob: Client, room: str, gateway: PushGateway
 ) -> None:
@@ -95,7 +112,7 @@ async def test_a_rejected_key_is_forgotten(
     async def pushers() -> list[Any]:
         return list((await phone.ok("GET", "pushers"))["pushers"])
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await pushers():
             await asyncio.sleep(0.02)
     await alice.send(room, "are you there?")
@@ -215,7 +232,7 @@ async def test_a_gateway_in_a_private_network_is_not_asked_unless_the_operator_s
     assert (status, body["errcode"]) == (400, "M_INVALID_PARAM")
     await set_pusher(bob, inside)
     await alice.send(room, "hello")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not any(isinstance(seen, GatewayFails) for seen in homeserver.observed):
             await asyncio.sleep(0.02)
     assert gateway.asked == 0
@@ -232,7 +249,7 @@ async def test_a_user_has_so_many_pushers(alice: Client, gateway: PushGateway, c
 
 async def are_behind(homeserver: Homeserver, behind: bool) -> None:
     """Returns when the database says so of all pushers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with homeserver.tenant.database.read() as tx:
                 if all(one.behind is behind for one in await stored_pushers(tx)):
@@ -255,7 +272,7 @@ async def test_a_pusher_that_cannot_be_told_is_known_to_be_behind(
     await read(bob, room, sent[0])
     await are_behind(first, True)
     gateway.status = 200
-    await gateway.until(lambda: len(gateway.events()) + len(gateway.events("tablet")) == 4, 20)
+    await gateway.until(lambda: len(gateway.events()) + len(gateway.events("tablet")) == 4, 60)
     await are_behind(first, False)
     assert gateway.events() == gateway.events("tablet") == sent[1:]
 

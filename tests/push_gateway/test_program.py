@@ -63,11 +63,11 @@ async def gateway_alone(file: Path) -> AsyncIterator[asyncio.subprocess.Process]
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        assert b"is up" in await asyncio.wait_for(process.stdout.readline(), 30)
+        assert b"is up" in await asyncio.wait_for(process.stdout.readline(), 60)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ async def test_inside_the_homeserver_bobs_phone_hears_what_alice_says(
             content = {"msgtype": "m.text", "body": "hello bob"}
             path = f"rooms/{room['room_id']}/send/m.room.message/1"
             sent = await alice.ok("PUT", path, json=content)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not cupertino.provider.asked:
                     await asyncio.sleep(0.02)
     told = cupertino.provider.asked[0].json

@@ -60,7 +60,11 @@ class Browser:
 
     def reads(self, asked: Asked) -> Any:
         """What its service worker is told."""
-        plain = http_ece.decrypt(asked.body, private_key=self.key, auth_secret=self.auth, version="aes128gcm")
+        return self.opens(asked.body)
+
+    def opens(self, body: bytes) -> Any:
+        """The same, of a body."""
+        plain = http_ece.decrypt(body, private_key=self.key, auth_secret=self.auth, version="aes128gcm")
         return json.loads(plain)
 
 
@@ -90,9 +94,9 @@ async def mozilla(authority: Authority, tmp_path: Path) -> AsyncIterator[Mozilla
         yield Mozilla(provider, app)
 
 
-async def opened(make_gateway: MakeGateway, mozilla: Mozilla) -> Running:
+async def opened(make_gateway: MakeGateway, mozilla: Mozilla, **settings: Any) -> Running:
     """A gateway that finds push.example."""
-    gateway = await make_gateway(mozilla.app)
+    gateway = await make_gateway(mozilla.app, **settings)
     gateway.names.leads("push.example", 443, mozilla.provider.port)
     return gateway
 

@@ -17,7 +17,7 @@ from protocol.push_rules.ruleset import DEFAULT_RULESET
 from protocol.room_versions import version_named
 from services.push.context import NO_POWER, Levels, context_of, levels_of, member_key, subscribers
 from services.push.delivery.happened import Happened
-from services.push.evaluators import UserRules
+from services.push.user_rules import UserRules
 from services.tenant import Tenant
 from storage.database import Tx
 from storage.events import event_of

@@ -28,7 +28,7 @@ from services.push.delivery.news import Gathering, News
 from services.push.delivery.observations import PusherRejected
 from services.push.delivery.target import Key, Target
 from services.push.delivery.worker import Worker
-from services.push.evaluators import UserRules
+from services.push.user_rules import UserRules
 from services.rooms.tail import LENGTH
 from services.settings import SECOND
 from services.tenant import Tenant

@@ -9,7 +9,9 @@ import asyncpg
 
 from protocol.ids import RoomID
 from protocol.push_rules.classify import RoomMode
-from services.push.evaluators import UserRules
+from services.push.counts import difference_for
+from services.push.rulesets import MARK
+from services.push.user_rules import UserRules
 from services.rooms.tail import TailEvent
 
 
@@ -58,7 +60,8 @@ def of_row(room_id: RoomID, row: asyncpg.Record) -> Happened:
 
 def notifies(happened: Happened, receivers: frozenset[str]) -> Iterable[str]:
     """Those of the receivers whom it may notify, before their own rules are looked at."""
-    if happened.counts or happened.highlights_all:
+    of_rulesets = any(name.startswith(MARK) for name in happened.exceptions)
+    if happened.counts or happened.highlights_all or of_rulesets:
         return (user_id for user_id in receivers if user_id != happened.sender)
     return (user_id for user_id in happened.exceptions if user_id in receivers and user_id != happened.sender)
 
@@ -68,7 +71,7 @@ def is_told(happened: Happened, user_id: str, rules: UserRules) -> bool:
     mode = rules.classification.mode_in(happened.room_id)
     if mode is RoomMode.MUTED:
         return False
-    notify, highlight = happened.exceptions.get(user_id, (0, 0))
+    notify, highlight = difference_for(user_id, rules.ruleset_key, happened.exceptions)
     if happened.highlights_all + highlight > 0:
         return True
     return mode is not RoomMode.MENTIONS_ONLY and happened.counts + notify > 0

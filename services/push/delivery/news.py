@@ -71,6 +71,7 @@ class Gathering:
                     self._badges.forget(what)
             elif kind == topics.PUSH_RULES:
                 self._badges.forget(what)
+                news.readers.add(what)  # what is muted is no more to be read
             elif kind == topics.ACCOUNT_DATA:
                 self._badges.doubt(what)
             elif kind == topics.UNREAD:

@@ -1,0 +1,1 @@
+ALTER TABLE room_servers ADD COLUMN aside integer NOT NULL DEFAULT 0;
