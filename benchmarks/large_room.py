@@ -57,8 +57,26 @@ async def _waits(ask: Any, took: list[float]) -> None:
 
 
 async def _join(server: Server, resident: str, room_id: str, members: int) -> dict[str, float]:
+    """The figures of the first join, and (`again`) those when the user comes back after having left."""
     bob, alice = await server.user(), await server.user()
     elsewhere = await scenes.room(alice, [])
+    memory = rss_kib(server.process.pid)
+    first = await _enter(server, bob, alice, (resident, room_id, elsewhere), members)
+    peak = _peak_kib(server)
+    await bob.ok("POST", f"{_V3}/rooms/{quote(room_id, safe='')}/leave", {})
+    again = await _enter(server, bob, alice, (resident, room_id, elsewhere), members)
+    return {
+        **first,
+        "memory_before_mib": memory / 1024,
+        "memory_peak_mib": peak / 1024,
+        **{f"again_{name}": figure for name, figure in again.items()},
+    }
+
+
+async def _enter(
+    server: Server, bob: Any, alice: Any, where: tuple[str, str, str], members: int
+) -> dict[str, float]:
+    resident, room_id, elsewhere = where
     probe, room = Connection(server.port), quote(room_id, safe="")
     loop: list[float] = []
     writes: list[float] = []
@@ -69,7 +87,7 @@ async def _join(server: Server, resident: str, room_id: str, members: int) -> di
     await asyncio.sleep(1)
     loop.clear()
     writes.clear()
-    before, cpu, began = rss_kib(server.process.pid), server.cpu(), time.perf_counter()
+    cpu, began = server.cpu(), time.perf_counter()
     await bob.ok("POST", f"{_V3}/join/{room}?via={resident}", {})
     await scenes.say(bob, room)
     talked = time.perf_counter()
@@ -80,13 +98,6 @@ async def _join(server: Server, resident: str, room_id: str, members: int) -> di
     whole = time.perf_counter()
     for task in watching:
         task.cancel()
-    peak = int(
-        next(
-            line
-            for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
-            if "VmHWM" in line
-        ).split()[1]
-    )
     used = server.cpu() - cpu
     return {
         "talk_ms": (talked - began) * 1000,
@@ -96,9 +107,12 @@ async def _join(server: Server, resident: str, room_id: str, members: int) -> di
         "others_write_ms_max": max(writes),
         "others_write_ms_p99": sorted(writes)[int(len(writes) * 0.99)],
         "cpu_ms": used.total,
-        "memory_before_mib": before / 1024,
-        "memory_peak_mib": peak / 1024,
     }
+
+
+def _peak_kib(server: Server) -> int:
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if "VmHWM" in line).split()[1])
 
 
 async def run(peer: bool, scale: float) -> dict[str, Any]:

@@ -87,7 +87,7 @@ async def run(peer: bool, scale: float) -> dict[str, Any]:
                     server, f"{size} members, 5 pushers", people, room, operations
                 )
                 figures[f"{name}_pushes"] = gateway.pushes - before
-            await _with_rules(server, people, figures, operations // 10)
+            await _with_rules(server, people, figures, operations)
     finally:
         await runner.cleanup()
     return figures
@@ -96,7 +96,9 @@ async def run(peer: bool, scale: float) -> dict[str, Any]:
 async def _with_rules(
     server: Server, people: list[Connection], figures: dict[str, Any], operations: int
 ) -> None:
-    """A fifth of the members mute messages everywhere; then they switch off what is there for rooms of two."""
+    """A fifth of the members switch off what is there for rooms of two, then mute messages everywhere, then look out for one of
+    fifty words, then switch all off: what is the same for many is judged once.
+    """
     some = people[10 : 10 + len(people) // 5]
     room = figures["large_room"]
     one_to_one = f"{RULE}/underride/{quote('.m.rule.room_one_to_one')}/enabled"
@@ -108,3 +110,16 @@ async def _with_rules(
     figures["messages_muted"] = await _say(
         server, f"{len(some)} of them mute messages", people, room, operations
     )
+    await gather_bounded(
+        len(some),
+        8,
+        lambda n: some[n].ok(
+            "PUT", f"{RULE}/content/word", {"pattern": f"word{n % 50}", "actions": ["notify"]}
+        ),
+    )
+    title = f"{len(some)} of them with 50 rulesets"
+    figures["rulesets"] = await _say(server, title, people, room, operations)
+    master = f"{RULE}/override/{quote('.m.rule.master')}/enabled"
+    await gather_bounded(len(some), 8, lambda n: some[n].ok("PUT", master, {"enabled": True}))
+    title = f"{len(some)} of them mute everything"
+    figures["all_muted"] = await _say(server, title, people, room, operations)

@@ -53,7 +53,11 @@ async def run(_: bool, scale: float) -> dict[str, Any]:
                     await _pushes(port, app, 200, process.pid)
                     cost = await _pushes(port, app, int(PUSHES * scale) + PARALLEL, process.pid)
                     print(cost.row(f"push to {app}"))
-                    figures[app] = cost.figures()
+                    per_core = 1000 / cost.cpu.server
+                    print(
+                        f"  a core of its own takes {per_core:,.0f} a second; here {cost.rate:,.0f} by the clock"
+                    )
+                    figures[app] = cost.figures() | {"per_second_of_a_core": round(per_core, 1)}
     return figures
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from client_api import ClientCall
 from protocol.ids import parse_user_id
 from protocol.matrix_error import BadJson, InvalidParam
-from services.appservices.import_history import Past, import_history, is_empty
+from services.appservices.import_history import import_history, is_empty
+from services.appservices.past import Past
 from web.body import Fields, clean_text
 from web.endpoint import MESSAGES, Auth, endpoint
 from web.reply import Json
@@ -22,15 +23,15 @@ LATEST = 2**53 - 1
     max_body=MAX_BODY,
 )
 async def batch_send(call: ClientCall) -> Json:
-    """The IDs of the events, which stand at the room's end: before what is there nothing can be put (docs/decisions/0010)."""
+    """The IDs of the events, which stand at the room's end, or, where nobody else can be in the room, before its beginning."""
     room_id, read_by = call.room_id(), call.text("mark_read_by", None)
     forward, if_empty = call.flag("forward", False), call.flag("forward_if_no_messages", False)
     call.flag("send_notification", False)
     past = [_past(one) for one in _list(call.fields)]
-    if not forward and not (if_empty and await is_empty(call.tenant, room_id)):
-        raise InvalidParam("This server imports events at the end of a room only: say forward")
+    at_end = forward or (if_empty and await is_empty(call.tenant, room_id))
     reader = None if read_by is None else parse_user_id(read_by)
-    return {"event_ids": await import_history(call.tenant, call.requester, room_id, past, reader)}
+    ids = await import_history(call.tenant, call.requester, room_id, past, reader, at_end=at_end)
+    return {"event_ids": ids}
 
 
 def _list(fields: Fields) -> list[Any]:

@@ -6,7 +6,7 @@ from web.reply import Reply
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>body{{font-family:sans-serif;max-width:30em;margin:3em auto;padding:0 1em;line-height:1.5}}
+<style>body{{font-family:sans-serif;max-width:30em;margin:3em auto;padding:0 1em;line-height:1.5;overflow-wrap:anywhere}}
 button,input{{font-size:1em;padding:.4em .8em;margin:.2em 0}}</style></head>
 <body><h1>{title}</h1>{content}</body></html>"""
 

@@ -22,7 +22,6 @@ from homeserver.identity import remembered
 from homeserver.keys import KeyFileError
 from homeserver.listen import ListenError
 from homeserver.logging import start_logging
-from homeserver.push_gateway import GatewayError, send_test, serve_gateway
 from homeserver.run import serve
 from storage.embedded.errors import EmbeddedPostgresError
 from storage.schema.migrate import NewerSchema
@@ -32,7 +31,7 @@ Hearth, a Matrix homeserver. Without a configuration `hearth serve` serves local
 PostgreSQL and everything else in ./data."""
 
 EXPECTED = (
-    EmbeddedPostgresError, GatewayError, KeyFileError, ListenError, RegistrationError, NewerSchema, LookupError,
+    EmbeddedPostgresError, KeyFileError, ListenError, RegistrationError, NewerSchema, LookupError,
     commands.CommandError, asyncpg.PostgresError, OSError,
 )  # fmt: skip
 """What may go wrong without being our mistake: the text is enough for the person who reads it."""
@@ -156,14 +155,14 @@ def _push_gateway(below: Any) -> None:
         description="Runs the push gateway without a homeserver and a database, on the listeners that serve push_gateway,"
         " until Ctrl-C or SIGTERM; or sends a test notification.",
     )
-    _common(gateway, serve_gateway)
+    _common(gateway, commands.push_gateway)
     testing = gateway.add_subparsers(title="commands", metavar="COMMAND").add_parser(
         "test",
         argument_default=argparse.SUPPRESS,  # options may stand before `test` too
         help="send a test notification",
         description="Sends a test notification to one device, as the configuration says, and tells how it ended.",
     )
-    _common(testing, send_test)
+    _common(testing, commands.push_gateway_test)
     testing.add_argument("app_id", metavar="APP_ID", help="the app ID of the device's pusher")
     testing.add_argument("pushkey", metavar="PUSHKEY", help="its pushkey")
     testing.add_argument(

@@ -19,6 +19,7 @@ from homeserver.platform import Platform
 from homeserver.push_gateways import PushGateways
 from homeserver.remotes import asking_others
 from homeserver.tenants import TenantPlan
+from homeserver.uploads import MediaUploads
 from homeserver.upstream_requests import UpstreamRequests
 from homeserver.workshop import workshop_of
 from protocol.ids import ServerName
@@ -73,7 +74,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             appservice_calls = await stack.enter_async_context(calling_appservices())
         outside = OutsideRequests(plan.settings, key, platform.names)
         stack.push_async_callback(outside.close)
-        push_gateways = PushGateways(plan.settings.push.private_gateways, outside)
+        push_gateways = PushGateways(plan.settings.push, outside)
         stack.push_async_callback(push_gateways.close)
         pages = PageRequests(plan.settings, platform.names)
         stack.push_async_callback(pages.close)
@@ -114,6 +115,7 @@ async def opened(plan: TenantPlan, platform: Platform) -> AsyncIterator[Tenant]:
             upstream=upstream,
             isolated=workshop,
             pages=pages,
+            uploads=MediaUploads(),
             scanner=scanner_of(plan.settings.media.checks),
         )
         stack.push_async_callback(tenant.listeners.stop)

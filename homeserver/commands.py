@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -91,9 +90,25 @@ def _password(options: argparse.Namespace) -> str:
     elif options.password_file is not None:
         password = Path(options.password_file).read_text().rstrip("\n")
     else:
+        import getpass
+
         password = getpass.getpass(f"Password of {options.name}: ")
         if getpass.getpass("Again: ") != password:
             raise CommandError("the passwords are not the same")
     if not password:
         raise CommandError("the password is empty")
     return password
+
+
+async def push_gateway(config: Config, options: argparse.Namespace) -> None:
+    """Serves the push gateway alone; it is loaded only where it is wanted."""
+    from homeserver.push_gateway import serve_gateway
+
+    await serve_gateway(config)
+
+
+async def push_gateway_test(config: Config, options: argparse.Namespace) -> None:
+    """Sends a test notification; raises a CommandError when it did not arrive."""
+    from homeserver.push_gateway import send_test
+
+    await send_test(config, options)

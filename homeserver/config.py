@@ -17,6 +17,7 @@ from homeserver.config_kinds import (
     RATE,
     ROOM_VERSION,
     SERVER_NAME,
+    SIZE,
     TEXT,
     choice,
     url,
@@ -30,6 +31,7 @@ from homeserver.config_schema import Listed, setting
 from homeserver.config_upstream import LdapConfig, UpstreamConfig
 from services.settings import (
     DAY,
+    MIB,
     RATE_LIMITS,
     SECOND,
     Accounts,
@@ -252,6 +254,12 @@ class FederationConfig:
         optional=True,
         example="matrix.example.org:443",
     )
+    max_waiting: int = setting(
+        SIZE,
+        "How much of what others send may wait, in all rooms together, until what is missing before it has been fetched. Of more "
+        "the oldest is dropped, of those first that have sent most; it is fetched when something follows on it.",
+        512 * MIB,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +301,13 @@ class TenantConfig:
         Listed(UpstreamConfig), "This one's identity providers; those above are not this one's.", ()
     )
     ldap: LdapConfig | None = setting(LdapConfig, "This one's directory.", None, optional=True)
+    guards: GuardsConfig | None = setting(GuardsConfig, "As above, for this one.", None, optional=True)
+    oauth: OAuthConfig | None = setting(OAuthConfig, "As above, for this one.", None, optional=True)
+    threepids: ThreepidsConfig | None = setting(
+        ThreepidsConfig, "As above, for this one.", None, optional=True
+    )
+    media: MediaConfig | None = setting(MediaConfig, "As above, for this one.", None, optional=True)
+    push: PushConfig | None = setting(PushConfig, "As above, for this one.", None, optional=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,23 @@ NETWORK: Kind[IPv4Network | IPv6Network] = Kind(
     lambda value: ip_network(_text(value), strict=False),
     lambda n: quoted(str(n)),
 )
+
+
+def _ports(value: Scalar) -> range:
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", "" if isinstance(value, bool) else str(value))
+    if match is None:
+        raise ValueError
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 1 <= first <= last <= 65535:
+        raise ValueError
+    return range(first, last + 1)
+
+
+PORTS = Kind(
+    "a port, or some such as 8000-8999",
+    _ports,
+    lambda ports: quoted(ports[0]) if len(ports) == 1 else f"{ports[0]}-{ports[-1]}",
+)
 ROOM_VERSION = Kind(
     f"a room version: {', '.join(ROOM_VERSIONS)}",
     lambda value: _pick({version: version for version in ROOM_VERSIONS}, value),

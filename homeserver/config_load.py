@@ -62,14 +62,12 @@ def _checks(config: Config, source: Source) -> list[Problem]:
     problems += _unreadable(
         config.federation.ca_file, _place(source, "federation", "ca_file"), "federation.ca_file"
     )
-    problems += _unreadable(config.mail.ca_file, _place(source, "mail", "ca_file"), "mail.ca_file")
-    if config.registration.email is not EmailAtRegistration.NONE and config.mail.host is None:
-        where = _place(source, "registration", "email")
-        problems.append(Problem(where, "registration.email needs mail.host"))
+    problems += _mail(config, config, source)
     problems += _push_gateway(config, source)
     problems += _upstream(config, config, source)
     for number, tenant in enumerate(config.tenants):
         problems += _upstream(config, tenant, source, "tenants", number)
+        problems += _mail(config, tenant, source, "tenants", number)
     for number, file in enumerate(config.appservices):
         problems += _unreadable(file, _place(source, "appservices", number), f"appservices[{number + 1}]")
     for number, tenant in enumerate(config.tenants):
@@ -92,6 +90,24 @@ def _push_gateway(config: Config, source: Source) -> list[Problem]:
     return problems
 
 
+def _mail(config: Config, said: Config | TenantConfig, source: Source, *path: str | int) -> list[Problem]:
+    """What is wrong with the mail of all, or of one tenant, whose registration may be that of all."""
+    problems = []
+    if said.mail is not None:
+        problems += _unreadable(said.mail.ca_file, _place(source, *path, "mail", "ca_file"), "mail.ca_file")
+    if not _says_own(said) or (said is config and config.tenants and all(map(_says_own, config.tenants))):
+        return problems  # it is as for all; and what is said for all is nobody's
+    mail, registration = said.mail or config.mail, said.registration or config.registration
+    if registration.email is not EmailAtRegistration.NONE and mail.host is None:
+        where = _place(source, *path, "registration", "email")
+        problems.append(Problem(where, "registration.email needs mail.host"))
+    return problems
+
+
+def _says_own(said: Config | TenantConfig) -> bool:
+    return said.mail is not None or said.registration is not None
+
+
 def _upstream(config: Config, said: Config | TenantConfig, source: Source, *path: str | int) -> list[Problem]:
     """What is wrong with identity providers and the directory of all, or of one tenant."""
     problems = []
@@ -102,7 +118,7 @@ def _upstream(config: Config, said: Config | TenantConfig, source: Source, *path
         problems += [Problem(place, f"{name}: {mistake}") for mistake in mistakes_in(provider)]
         if provider.id in [one.id for one in said.upstream_logins[:number]]:
             problems.append(Problem(place, f"{name} repeats {provider.id!r}"))
-    if said.upstream_logins and not config.oauth.enabled:
+    if said.upstream_logins and not (said.oauth or config.oauth).enabled:
         problems.append(Problem(where, "upstream_logins need oauth.enabled: people log in on its pages"))
     if said is config and config.tenants and (config.upstream_logins or config.ldap):
         problems.append(Problem(where, "with tenants, upstream_logins and ldap stand in each tenant"))

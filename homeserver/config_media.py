@@ -8,7 +8,19 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from homeserver.config_kinds import BOOLEAN, DURATION, NETWORK, SIZE, TEXT, Kind, choice, quoted, url, whole
+from homeserver.config_kinds import (
+    BOOLEAN,
+    DURATION,
+    NETWORK,
+    PORTS,
+    SIZE,
+    TEXT,
+    Kind,
+    choice,
+    quoted,
+    url,
+    whole,
+)
 from homeserver.config_schema import Listed, setting
 from homeserver.config_source import Scalar
 from services.media.settings import Checks, Infected, Mismatch, Previews, ScannerDown, Thumbnails
@@ -68,6 +80,9 @@ class PreviewsConfig:
         Listed(TEXT), "Where this is not empty, no others are looked at.", ()
     )
     languages: str = setting(TEXT, "What pages are asked for (Accept-Language) unless the client says.", "en")
+    ports: tuple[range, ...] = setting(
+        Listed(PORTS), "The ports that sites are asked at.", (range(80, 81), range(443, 444))
+    )
     allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
         Listed(NETWORK),
         "Private networks whose pages may be looked at; what is private stays out by itself.",

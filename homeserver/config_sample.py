@@ -27,6 +27,12 @@ the file go environment variables: `HEARTH_`, then the setting's name in capital
 their values are YAML (`HEARTH_REGISTRATION__TOKENS='[spring, autumn]'`). Over these go the options of the command
 line. All mistakes are told at once, each with its file and line, and then nothing is started.
 
+Several servers in one process stand in `tenants`. What one does not say there is as said for all; a group that it does
+say (`media`, `mail`, `guards`...) is its own as a whole: what is left out in it has its default, not what is said for
+all. The process has, for all tenants together, its listeners, data folder, database, Redis, log and push gateway; and
+how hashes are made, tokens last, requests are limited, and other servers are reached is the same for all: these are
+promises of the machine and its network, not of a name.
+
 Durations are written `500ms`, `30s`, `5m`, `2h`, `7d`; sizes `500K`, `50M`, `2G`.
 
 `scripts/configuration` writes this page from the code; do not edit it.

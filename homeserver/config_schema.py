@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import MISSING, Field, dataclass
 from typing import Any, TypeVar
 
@@ -121,6 +120,8 @@ def _read_scalar(kind: Kind[Any], item: Item, name: str, problems: list[Problem]
 
 
 def _unknown(unknown: str, item: Item, name: str, known: list[str]) -> Problem:
+    import difflib  # for mistakes only
+
     close = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
     hint = f": did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
     return Problem(item.place, f"there is no setting {_join(name, unknown)}{hint}")

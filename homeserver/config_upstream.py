@@ -81,6 +81,12 @@ class MappingConfig:
         "{email}",
         optional=True,
     )
+    picture: str | None = setting(
+        TEMPLATE,
+        "The address of a picture of new users, which is fetched once, not from private networks.",
+        "{picture}",
+        optional=True,
+    )
     choose_localpart: bool = setting(
         BOOLEAN, "Whether people choose the name themselves, in any case.", False
     )
@@ -200,6 +206,7 @@ def _mapping(config: MappingConfig) -> Mapping:
         config.choose_localpart,
         config.allow_existing,
         config.registration,
+        config.picture,
     )
 
 

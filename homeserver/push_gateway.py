@@ -20,6 +20,7 @@ from federation.client.bounded import Endless, read_within
 from federation.client.connections import Blocked, Connections
 from federation.client.names import Names, SystemNames
 from federation.client.urls import destination_of
+from homeserver.commands import CommandError
 from homeserver.config import Api, Config, ListenerConfig
 from homeserver.config_push_gateway import push_gateway_of
 from homeserver.listen import serving
@@ -45,7 +46,7 @@ SUBJECT = "push gateway"
 DID_NOT_ARRIVE = "the test notification did not arrive"
 
 
-class GatewayError(Exception):
+class GatewayError(CommandError):
     """The gateway cannot do what it was told to; the text says why."""
 
 
@@ -102,11 +103,8 @@ async def gateway_of(
 
 
 @asynccontextmanager
-async def gateway_in(config: Config, metrics: Metrics) -> AsyncIterator[Gateway | None]:
-    """The gateway that the configuration asks for; None when it asks for none."""
-    if not any(Api.PUSH_GATEWAY in listener.apis for listener in config.listeners):
-        yield None
-        return
+async def gateway_in(config: Config, metrics: Metrics) -> AsyncIterator[Gateway]:
+    """The gateway that the configuration describes, with its figures."""
 
     def observe(observation: Observation) -> None:
         metrics.observed(SUBJECT, observation)
@@ -137,18 +135,18 @@ class Alone:
     name: str = SUBJECT
 
 
-async def serve_gateway(config: Config, _: argparse.Namespace) -> None:
+async def serve_gateway(config: Config) -> None:
     """Serves the gateway alone, on the listeners that name it, until SIGTERM or SIGINT; raises GatewayError or ListenError."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
+    if not any(Api.PUSH_GATEWAY in listener.apis for listener in config.listeners):
+        raise GatewayError(
+            "no listener serves the push gateway: say `apis: [push_gateway]` in one of listeners"
+        )
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(gateway_in(config, metrics))
-        if gateway is None:
-            raise GatewayError(
-                "no listener serves the push gateway: say `apis: [push_gateway]` in one of listeners"
-            )
         endpoints = (*all_endpoints(), metrics.endpoint())
         listeners = [one for one in config.listeners if {Api.PUSH_GATEWAY, Api.METRICS} & set(one.apis)]
         urls = [

@@ -1,13 +1,16 @@
-"""HTTP to push gateways: to strangers' as to any server outside, and to those that the operator has named directly."""
+"""HTTP to push gateways: to strangers' as to any server outside, and to those that the operator has named directly; with the
+secret that a gateway asks for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from services.outside import MAX_ANSWER, Answer, Asked, Outside, OutsideFailed
+from services.settings import Push
 
 SECONDS: Final = 20.0
 CONNECT_SECONDS: Final = 10.0
@@ -18,14 +21,18 @@ PER_HOST: Final = 64
 class PushGateways:
     """Asks them; `close` ends the connections to those that were named."""
 
-    def __init__(self, named: Collection[str], outside: Outside) -> None:
-        """`named` are whole URLs, wherever they lead."""
-        self._named = frozenset(named)
+    def __init__(self, settings: Push, outside: Outside) -> None:
+        """What it names are whole URLs, wherever they lead."""
+        self._named = frozenset(settings.private_gateways)
+        self._secrets = settings.gateway_secrets
         self._outside = outside
         self._session: ClientSession | None = None
 
     async def ask(self, asked: Asked) -> Answer:
         """The answer; raises OutsideFailed."""
+        secret = self._secrets.get(asked.url)
+        if secret is not None:
+            asked = replace(asked, headers={**asked.headers, "Authorization": f"Bearer {secret}"})
         if asked.url not in self._named:
             return await self._outside.ask(asked)
         if self._session is None:

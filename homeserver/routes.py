@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from homeserver.config import Api
 from web.endpoint import Endpoint, routes_of
 
-EDGES = ("client_api", "federation", "media_repo", "push_gateway.notify")
+EDGES = ("client_api", "federation.server", "media_repo", "push_gateway.notify")
 """Packages, or a single module where the others need libraries that not everybody has."""
 
 _ADMIN = ("/_synapse/", "/_hearth/")

@@ -11,7 +11,7 @@ from typing import Any
 
 from homeserver.assemble import opened
 from homeserver.compute import ThreadCompute
-from homeserver.config import Config
+from homeserver.config import Api, Config
 from homeserver.identity import remember
 from homeserver.life import alive
 from homeserver.limits import Crowds
@@ -19,7 +19,6 @@ from homeserver.listen import listening
 from homeserver.logging import LOG, log_observation
 from homeserver.metrics import Metrics
 from homeserver.platform import Platform
-from homeserver.push_gateway import gateway_in
 from homeserver.routes import all_endpoints
 from homeserver.tenants import TenantPlan, plans
 from homeserver.welcome import welcome
@@ -129,7 +128,11 @@ def planned(config: Config, server_name: str | None) -> TenantPlan:
 
 async def _all_opened(stack: AsyncExitStack, config: Config, metrics: Metrics) -> AsyncIterator[Tenant]:
     where = await stack.enter_async_context(database(config))
-    gateway = await stack.enter_async_context(gateway_in(config, metrics))
+    gateway = None
+    if any(Api.PUSH_GATEWAY in listener.apis for listener in config.listeners):
+        from homeserver.push_gateway import gateway_in  # few homeservers are one
+
+        gateway = await stack.enter_async_context(gateway_in(config, metrics))
     offered = await stack.enter_async_context(platform(config, where, metrics, gateway))
     for plan in plans(config):
         tenant = await stack.enter_async_context(opened(plan, offered))

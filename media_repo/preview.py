@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from media_repo.checks.verdict import judge
-from media_repo.record import recording
+from media_repo.record import recording, shrink_cache
 from protocol.matrix_error import MatrixError
 from services.media.scanner import ScannerFailed
 from services.previews.addresses import checked_url
@@ -19,11 +19,9 @@ from services.previews.reading import Picture, Read, read_url
 from services.settings import MINUTE
 from services.tenant import Tenant
 from storage import media
-from storage.media import Media
+from storage.media import NOBODY, Media
 
 _ID_LENGTH = 24
-NOBODY = ""
-"""Whose file a preview's picture is."""
 
 
 async def preview_of(tenant: Tenant, url: str, at: int | None, languages: str) -> bytes:
@@ -60,7 +58,9 @@ async def _fetch(tenant: Tenant, url: str, languages: str) -> bytes | PageFailed
 
 
 async def _stored(tenant: Tenant, picture: Picture) -> str | None:
-    """The media ID of the picture, None when the checks do not let it in."""
+    """The media ID of the picture, None when the checks do not let it in, or the cache is smaller than it is."""
+    if len(picture.data) > tenant.settings.media.remote_cache:
+        return None
     digest, size = await tenant.blobs.write(_once(picture.data), len(picture.data))
     try:
         verdict = await judge(tenant, digest, size, picture.content_type, None)
@@ -72,6 +72,7 @@ async def _stored(tenant: Tenant, picture: Picture) -> str | None:
     file = Media(media_id, NOBODY, tenant.clock.now(), size, picture.content_type, None, digest)
     async with recording(tenant, digest) as tx:
         await media.add(tx, file)
+    await shrink_cache(tenant)
     return media_id
 
 

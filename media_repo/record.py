@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from protocol.matrix_error import Unknown
 from services.tenant import Tenant
 from storage.database import Tx
-from storage.remote_media import clear_blobs, hold_blobs, needed_among, shrink
+from storage.remote_media import cached_bytes, clear_blobs, hold_blobs, needed_among, shrink
 
 
 @asynccontextmanager
@@ -32,7 +32,10 @@ async def discard(tenant: Tenant, digest: bytes) -> None:
 
 
 async def shrink_cache(tenant: Tenant) -> None:
-    """Brings what is kept of other servers' files under its limit."""
+    """Brings what is cached (other servers' files, pictures of previews) under its limit."""
+    async with tenant.database.read() as tx:
+        if await cached_bytes(tx) <= tenant.settings.media.remote_cache:
+            return
     async with tenant.database.transaction() as tx:
         await clear_blobs(tx)
         dropped = await shrink(tx, tenant.settings.media.remote_cache)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 
 from media_repo.checks.verdict import judge
@@ -16,6 +16,7 @@ from protocol.matrix_error import (
     LimitExceeded,
     MatrixError,
     NotFound,
+    TooLarge,
 )
 from services.media.arrivals import tell_arrived
 from services.media.judged import put_away
@@ -34,7 +35,7 @@ _MAX_NAME = 255
 class Coming:
     """A file that a client sends, and what it says of it; `announced` is how large it says it is, 0 if it does not."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterable[bytes]
     content_type: str
     file_name: str | None
     announced: int
@@ -111,7 +112,10 @@ def uri_of(tenant: Tenant, media_id: str) -> str:
 
 async def _written(tenant: Tenant, owner: UserID, media_id: str, coming: Coming) -> Media:
     """The file, its bytes kept and its row not yet."""
-    digest, size = await tenant.blobs.write(coming.chunks, tenant.settings.media.max_upload)
+    limit = tenant.settings.media.max_upload
+    if coming.announced > limit:
+        raise TooLarge(f"A file may have at most {limit} bytes")
+    digest, size = await tenant.blobs.write(coming.chunks, limit)
     try:
         if size > coming.announced:
             await check_quota(tenant, owner, size)

@@ -8,6 +8,8 @@ import orjson
 
 from media_repo import ClientCall
 from media_repo.preview import preview_of
+from protocol.ids import parse_room_id
+from services.previews.switches import is_wanted_in
 from web.endpoint import MEDIA, Auth, endpoint
 from web.reply import Reply
 
@@ -34,7 +36,12 @@ async def get_url_preview(call: ClientCall) -> Reply:
 
 
 async def _preview(call: ClientCall) -> Reply:
-    url = call.query_text("url")
+    url, room = (
+        call.query_text("url"),
+        call.query_text("room_id", None),
+    )  # the room is not in the specification
+    if room is not None and not await is_wanted_in(call.tenant, call.requester, parse_room_id(room)):
+        return Reply(200, {})
     at = call.query_integer("ts", -1, 0, _LATEST)
     spoken = call.headers.get("Accept-Language", "")
     languages = spoken if _LANGUAGES.fullmatch(spoken) else call.tenant.settings.media.previews.languages

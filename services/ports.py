@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,7 +239,7 @@ class Remotes(Protocol):
 class Blobs(Protocol):
     """Bytes kept under their SHA-256 digest: a folder, or an S3 bucket."""
 
-    async def write(self, chunks: AsyncIterator[bytes], limit: int) -> tuple[bytes, int]:
+    async def write(self, chunks: AsyncIterable[bytes], limit: int) -> tuple[bytes, int]:
         """Keeps the bytes; their digest and number. Raises TooLarge past the limit, and then keeps nothing."""
 
     async def size(self, digest: bytes) -> int | None:

@@ -162,6 +162,7 @@ class Federation:
     notaries: tuple[str, ...] = ()
     well_known: str | None = None
     send_presence: bool = False
+    max_waiting: int = 512 * MIB
 
 
 class LegacyDownloads(Enum):
@@ -289,11 +290,12 @@ class OAuth:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """How users are told of what they miss: push gateways that are in private networks or speak plain HTTP, by the whole URL
-    that pushers name, and how long a message is unread before a mail speaks of it.
+    """How users are told of what they miss: push gateways that are in private networks or speak plain HTTP, and secrets that
+    gateways ask for, both by the whole URL that pushers name; and how long a message is unread before a mail speaks of it.
     """
 
     private_gateways: tuple[str, ...] = ()
+    gateway_secrets: Mapping[str, str] = field(default_factory=dict)
     mail_delay: int = HOUR
 
 

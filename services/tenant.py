@@ -20,6 +20,7 @@ from services.isolated.port import Isolated, NoIsolation
 from services.keys.stale_lists import StaleLists
 from services.media.downloads import Downloads
 from services.media.scanner import Scanner
+from services.media.uploads import NoUploads, Uploads
 from services.observations import Observation
 from services.once import Once
 from services.outside import NobodyOutside, Outside
@@ -30,7 +31,7 @@ from services.push.evaluators import Evaluators
 from services.rooms.head import Heads
 from services.rooms.membership.entering import Entering
 from services.rooms.membership.partial_rooms import PartialRooms
-from services.rooms.receive.queues import RoomQueues
+from services.rooms.receive.queues import RoomQueues, Staged
 from services.rooms.remote_spaces import Question, Told
 from services.rooms.tail import Tails
 from services.search.progress import Searching
@@ -117,6 +118,7 @@ class Tenant:
     """What we once signed with; `valid_until` is when each expired."""
     partial_rooms: PartialRooms = field(default_factory=PartialRooms)
     inbound: RoomQueues = field(default_factory=RoomQueues)
+    staged: Staged = field(default_factory=Staged)
     transactions: Once[tuple[ServerName, str], bytes] = field(default_factory=Once)
     """What other servers send us, as long as it is being answered and a little longer."""
     backfilling: Once[tuple[RoomID, int], bool] = field(default_factory=Once)
@@ -131,6 +133,7 @@ class Tenant:
     previews: Once[tuple[str, str], bytes | PageFailed] = field(default_factory=Once)
     isolated: Isolated = field(default_factory=NoIsolation)
     pages: Pages = field(default_factory=NoPages)
+    uploads: Uploads = field(default_factory=NoUploads)
     scanner: Scanner | None = None
     delayed: Bell = field(default_factory=Bell)  # there are new delayed events
     outbox: Bell = field(default_factory=Bell)  # there are new mails

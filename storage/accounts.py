@@ -113,6 +113,8 @@ ERASE = each("""
         DELETE FROM profiles WHERE user_id = $2
     ), rule AS (
         DELETE FROM push_rules WHERE user_id = $2
+    ), ruleset AS (
+        DELETE FROM push_rulesets WHERE user_id = $2
     ), filter AS (
         DELETE FROM filters WHERE user_id = $2
     ), backup AS (

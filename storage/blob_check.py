@@ -18,7 +18,9 @@ async def is_alone(tx: Tx) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A blob that something is: a file of ours, one of another server's, or a thumbnail (it may be several)."""
+    """A blob that something is: a file of ours, or what can be had again (another server's file, a preview's picture, a
+    thumbnail); it may be several.
+    """
 
     digest: bytes
     is_ours: bool
@@ -26,7 +28,7 @@ class Named:
 
 _NAMED = sql("""
     SELECT digest, bool_or(ours) AS is_ours FROM (
-        SELECT digest, true AS ours FROM media WHERE digest >= $1 AND ($2::bytea IS NULL OR digest < $2)
+        SELECT digest, user_id <> '' AS ours FROM media WHERE digest >= $1 AND ($2::bytea IS NULL OR digest < $2)
         UNION ALL SELECT digest, false FROM remote_media WHERE digest >= $1 AND ($2::bytea IS NULL OR digest < $2)
         UNION ALL SELECT digest, false FROM thumbnails WHERE digest >= $1 AND ($2::bytea IS NULL OR digest < $2)
     ) AS n GROUP BY digest
@@ -40,10 +42,12 @@ async def named(tx: Tx, first: int) -> Sequence[Named]:
 
 
 _FORGET_REMOTE = sql("DELETE FROM remote_media WHERE digest = ANY($1::bytea[])")
+_FORGET_PICTURES = sql("DELETE FROM media WHERE user_id = '' AND digest = ANY($1::bytea[])")
 _FORGET_THUMBNAILS = sql("DELETE FROM thumbnails WHERE digest = ANY($1::bytea[])")
 
 
 async def forget_lost(tx: Tx, digests: Collection[bytes]) -> None:
-    """Forgets what can be had again and whose bytes are gone: other servers' files, and thumbnails."""
+    """Forgets what can be had again and whose bytes are gone: other servers' files, pictures of previews, and thumbnails."""
     await tx.execute(_FORGET_REMOTE, list(digests))
+    await tx.execute(_FORGET_PICTURES, list(digests))
     await tx.execute(_FORGET_THUMBNAILS, list(digests))

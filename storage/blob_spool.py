@@ -12,10 +12,11 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from protocol.matrix_error import TooLarge, Unknown
 
@@ -33,6 +34,14 @@ class Spooled:
     size: int
 
 
+@runtime_checkable
+class Pours(Protocol):
+    """What can push its bytes by itself, in a thread: a piece is good until `take` returns."""
+
+    async def pour(self, take: Callable[[memoryview], None]) -> None:
+        """All of them; raises what `take` raises."""
+
+
 class Spool:
     """A folder for what is coming in."""
 
@@ -44,13 +53,16 @@ class Spool:
             _remove_if_left(leftover)
 
     @asynccontextmanager
-    async def taken(self, chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[Spooled]:
+    async def taken(self, chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[Spooled]:
         """The chunks as one file, which is gone at the end unless it was moved. Raises TooLarge past the limit, and Unknown (507)
         when the disk is full.
         """
         handle, path = await asyncio.to_thread(_new_file, self._folder)
         try:
-            digest, size = await _copy(chunks, handle, limit)
+            if isinstance(chunks, Pours):
+                digest, size = await _poured(chunks, handle, limit)
+            else:
+                digest, size = await _copy(chunks, handle, limit)
             yield Spooled(path, digest, size)
         except OSError as error:
             if error.errno not in _FULL:
@@ -90,7 +102,29 @@ def _remove_if_left(path: Path) -> None:
         os.close(handle)
 
 
-async def _copy(chunks: AsyncIterator[bytes], handle: int, limit: int) -> tuple[bytes, int]:
+async def _poured(chunks: Pours, handle: int, limit: int) -> tuple[bytes, int]:
+    """Hashed and written where they are read."""
+    digest, size = hashlib.sha256(), 0
+
+    def take(piece: memoryview) -> None:
+        nonlocal size
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        digest.update(piece)
+        while piece:
+            piece = piece[os.writev(handle, [piece]) :]
+
+    await chunks.pour(take)
+    await asyncio.to_thread(os.fsync, handle)
+    return digest.digest(), size
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"A file may have at most {limit} bytes")
+
+
+async def _copy(chunks: AsyncIterable[bytes], handle: int, limit: int) -> tuple[bytes, int]:
     """Hashed and written in a thread, a batch at a time, while the next one comes in."""
     digest, size = hashlib.sha256(), 0
     batch: list[bytes] = []
@@ -99,7 +133,7 @@ async def _copy(chunks: AsyncIterator[bytes], handle: int, limit: int) -> tuple[
         async for chunk in chunks:
             size += len(chunk)
             if size > limit:
-                raise TooLarge(f"A file may have at most {limit} bytes")
+                raise _too_large(limit)
             batch.append(chunk)
             waiting += len(chunk)
             if waiting >= BATCH:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class FolderBlobs:
         self._folder = folder
         self._incoming = Spool(folder / "incoming")
 
-    async def write(self, chunks: AsyncIterator[bytes], limit: int) -> tuple[bytes, int]:
+    async def write(self, chunks: AsyncIterable[bytes], limit: int) -> tuple[bytes, int]:
         """Keeps the bytes; their digest and number. Raises TooLarge past the limit, Unknown (507) when the disk is full, and then
         keeps nothing.
         """

@@ -90,6 +90,9 @@ PLACE_EVENT = rows(
     key=(8,),
 )
 
+# An event that was placed is what came of a transaction of ours. Values: event ID, the transaction's digest.
+NAME_TXN = each("UPDATE events SET txn_digest = $3 WHERE event_id = $2 AND $1::bigint IS NOT NULL")
+
 # A redaction that was held back is shown from now on, at this position. Values: event ID, the room's tally.
 SHOW_HELD_BACK = each(
     "UPDATE events SET standing = 0, position = $1, tally = $3 WHERE event_id = $2 AND standing = 5"

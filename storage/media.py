@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from storage.database import Tx
 from storage.statement import sql
 
+NOBODY = ""
+"""Whose file the picture of a preview is: it is cached, as other servers' files are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Media:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from storage.database import Tx
-from storage.statement import sql
+from storage.statement import each, sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,13 @@ async def add(tx: Tx, found: Collection[Naming]) -> None:
     rows = [(n.origin, n.media_id, n.event_id, n.room_id, n.redacted) for n in found]
     if rows:
         await tx.execute(_ADD, *map(list, zip(*rows, strict=True)))
+
+
+# For who writes an event where the follower does not come by. Values: the file's origin and media ID, event ID, room ID.
+NAME_FILE = each("""
+    INSERT INTO media_in_events (origin, media_id, event_id, room_id)
+    SELECT $2, $3, $4, $5 WHERE $1::bigint IS NOT NULL ON CONFLICT DO NOTHING
+""")
 
 
 _REDACT = sql("""

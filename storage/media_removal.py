@@ -54,7 +54,8 @@ _IS_NO_PICTURE = """
     )
 """
 _UNUSED = sql(
-    "SELECT m.media_id FROM media AS m WHERE m.digest IS NOT NULL AND NOT m.protected AND m.created < $2"  # noqa: S608
+    "SELECT m.media_id FROM media AS m"  # noqa: S608 - nothing but constants
+    " WHERE m.digest IS NOT NULL AND NOT m.protected AND m.user_id <> '' AND m.created < $2"
     " AND coalesce(m.used, m.created) < $2 AND m.size > $3 AND (NOT $4 OR (" + _IS_NO_PICTURE + ")) LIMIT $5"
 )
 
@@ -70,6 +71,16 @@ _UNUSED_REMOTE = sql("SELECT origin, media_id FROM remote_media WHERE used < $1 
 async def unused_remote(tx: Tx, before: int, limit: int) -> list[tuple[str, str]]:
     """Files of other servers that nobody has asked for since."""
     return [(row["origin"], row["media_id"]) for row in await tx.fetch(_UNUSED_REMOTE, before, limit)]
+
+
+_UNUSED_PICTURES = sql("""
+    SELECT media_id FROM media WHERE user_id = '' AND NOT protected AND coalesce(used, created) < $1 LIMIT $2
+""")
+
+
+async def unused_pictures(tx: Tx, before: int, limit: int) -> list[str]:
+    """Pictures of previews that nobody has asked for since."""
+    return [row["media_id"] for row in await tx.fetch(_UNUSED_PICTURES, before, limit)]
 
 
 _UNNAMED = sql(

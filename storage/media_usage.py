@@ -18,11 +18,11 @@ async def bytes_of_user(tx: Tx, user_id: str) -> int:
     return int(await tx.fetchval(_OF_USER, user_id))
 
 
-_OF_ALL = sql("SELECT coalesce(sum(size), 0)::bigint FROM media")
+_OF_ALL = sql("SELECT coalesce(sum(size), 0)::bigint FROM media WHERE user_id <> ''")
 
 
 async def bytes_of_all(tx: Tx) -> int:
-    """What all files of ours have."""
+    """What all files that users have uploaded have."""
     return int(await tx.fetchval(_OF_ALL))
 
 
@@ -129,7 +129,7 @@ async def named_in_room(tx: Tx, room_id: str) -> list[tuple[str, str]]:
 
 _USERS = sql("""
     SELECT user_id, count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes, count(*) OVER () AS total
-    FROM media WHERE digest IS NOT NULL AND ($1::text IS NULL OR position(lower($1) IN lower(user_id)) > 0)
+    FROM media WHERE digest IS NOT NULL AND user_id <> '' AND ($1::text IS NULL OR position(lower($1) IN lower(user_id)) > 0)
     GROUP BY user_id ORDER BY bytes DESC, user_id LIMIT $3 OFFSET $2
 """)
 

@@ -16,15 +16,18 @@ async def add(tx: Tx, url: str, languages: str, fetched: int, preview: bytes, me
     await tx.execute(_ADD, url, languages, fetched, preview, media_id)
 
 
-# The last from before that time, if it is not too old; else the first one after it.
+# The last from before that time, if it is not too old; else the first one after it. One whose picture is not kept any more
+# does not count: the page is asked again.
 _AT = sql("""
     SELECT preview FROM (
-        (SELECT preview, 0 AS place FROM url_previews
+        (SELECT preview, media_id, 0 AS place FROM url_previews
          WHERE url = $1 AND languages = $2 AND fetched > $3::bigint - $4 AND fetched <= $3 ORDER BY fetched DESC LIMIT 1)
         UNION ALL
-        (SELECT preview, 1 AS place FROM url_previews
+        (SELECT preview, media_id, 1 AS place FROM url_previews
          WHERE url = $1 AND languages = $2 AND fetched > $3 ORDER BY fetched LIMIT 1)
-    ) AS found ORDER BY place LIMIT 1
+    ) AS found
+    WHERE media_id IS NULL OR EXISTS (SELECT FROM media AS m WHERE m.media_id = found.media_id)
+    ORDER BY place LIMIT 1
 """)
 
 

@@ -1,4 +1,4 @@
-"""Files of other servers that are kept for a while, and which of them go when there are too many."""
+"""What is cached: files of other servers, and pictures of previews (files of nobody's); and which go when there are too many."""
 
 from __future__ import annotations
 
@@ -66,19 +66,38 @@ async def is_quarantined(tx: Tx, origin: str, media_id: str) -> bool:
     return bool(await tx.fetchval(_IS_QUARANTINED, origin, media_id))
 
 
+_CACHED = sql("""
+    SELECT ((SELECT coalesce(sum(size), 0) FROM remote_media)
+        + (SELECT coalesce(sum(size), 0) FROM media WHERE user_id = ''))::bigint
+""")
+
+
+async def cached_bytes(tx: Tx) -> int:
+    """How much is cached."""
+    return int(await tx.fetchval(_CACHED))
+
+
 _SHRINK = sql("""
-    WITH dropped AS (
-        DELETE FROM remote_media AS r USING (
-            SELECT origin, media_id, sum(size) OVER (ORDER BY used DESC, origin, media_id) AS newer FROM remote_media
-        ) AS s
-        WHERE r.origin = s.origin AND r.media_id = s.media_id AND s.newer > $1
-        RETURNING r.origin, r.media_id, r.digest
+    WITH cached AS (
+        SELECT origin, media_id, size, used FROM remote_media
+        UNION ALL
+        SELECT '', media_id, size, coalesce(used, created) FROM media WHERE user_id = '' AND NOT protected
+    ), due AS (
+        SELECT origin, media_id FROM (
+            SELECT origin, media_id, sum(size) OVER (ORDER BY used DESC, origin, media_id) AS newer FROM cached
+        ) AS s WHERE newer > $1
+    ), dropped AS (
+        DELETE FROM remote_media AS r USING due AS d WHERE r.origin = d.origin AND r.media_id = d.media_id
+        RETURNING r.origin || '/' || r.media_id AS media_id, r.digest
+    ), pictures AS (
+        DELETE FROM media AS m USING due AS d WHERE d.origin = '' AND m.media_id = d.media_id AND m.user_id = ''
+        RETURNING m.media_id, m.digest
     ), smaller AS (
-        DELETE FROM thumbnails AS t USING dropped AS d
-        WHERE t.media_id = d.origin || '/' || d.media_id
+        DELETE FROM thumbnails AS t USING (SELECT media_id FROM dropped UNION ALL SELECT media_id FROM pictures) AS d
+        WHERE t.media_id = d.media_id
         RETURNING t.digest
     )
-    SELECT digest FROM dropped UNION SELECT digest FROM smaller
+    SELECT digest FROM dropped UNION SELECT digest FROM pictures UNION SELECT digest FROM smaller
 """)
 
 

@@ -106,6 +106,52 @@ async def current_state_of_types(
     return _state(room_id, await tx.fetch(_STATE_OF_TYPES, room_id, list(types)), version)
 
 
+_IDS = sql("SELECT type, state_key, event_id FROM current_state WHERE room_id = $1")
+_IDS_OF_TYPE = sql("SELECT type, state_key, event_id FROM current_state WHERE room_id = $1 AND type = $2")
+_IDS_OF_KEYS = sql(
+    """
+    SELECT c.type, c.state_key, c.event_id
+    FROM unnest($2::text[], $3::text[]) AS k (type, state_key)
+    JOIN current_state AS c ON c.room_id = $1 AND c.type = k.type AND c.state_key = k.state_key
+"""
+)
+_IDS_BUT_OTHER_MEMBERS = sql(
+    """
+    SELECT type, state_key, event_id FROM current_state WHERE room_id = $1 AND type <> 'm.room.member'
+    UNION ALL
+    SELECT type, state_key, event_id FROM current_state
+    WHERE room_id = $1 AND type = 'm.room.member' AND state_key = ANY($2::text[] || ARRAY(
+        SELECT user_id FROM memberships WHERE room_id = $1 AND is_local AND membership <> 'leave'
+    ))
+"""
+)
+
+
+async def current_state_ids(
+    tx: Tx, room_id: str, *, event_type: str | None = None
+) -> dict[StateKey, EventID]:
+    """The room's state now, or that of one event type."""
+    if event_type is not None:
+        return _ids(await tx.fetch(_IDS_OF_TYPE, room_id, event_type))
+    return _ids(await tx.fetch(_IDS, room_id))
+
+
+async def current_state_ids_of(tx: Tx, room_id: str, keys: Collection[StateKey]) -> dict[StateKey, EventID]:
+    """The room's state now under these keys."""
+    return _ids(await tx.fetch(_IDS_OF_KEYS, room_id, *_columns(keys)))
+
+
+async def current_state_ids_of_ours(
+    tx: Tx, room_id: str, members: Collection[str]
+) -> dict[StateKey, EventID]:
+    """The room's state now but for its members; of these the ones that are named, and users of ours who have not just left."""
+    return _ids(await tx.fetch(_IDS_BUT_OTHER_MEMBERS, room_id, list(members)))
+
+
+def _ids(found: Any) -> dict[StateKey, EventID]:
+    return {(row["type"], row["state_key"]): row["event_id"] for row in found}
+
+
 def _columns(keys: Collection[StateKey]) -> tuple[list[str], list[str]]:
     # Others may make us look for what PostgreSQL cannot even be asked for, and what therefore is not there.
     there = [key for key in keys if "\0" not in key[0] and "\0" not in key[1]]

@@ -7,7 +7,7 @@ up nothing there, and an object is there whole or not at all. This is loaded onl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ class S3Blobs:
         self._bucket = bucket
         self._incoming = Spool(folder / "incoming")
 
-    async def write(self, chunks: AsyncIterator[bytes], limit: int) -> tuple[bytes, int]:
+    async def write(self, chunks: AsyncIterable[bytes], limit: int) -> tuple[bytes, int]:
         """Keeps the bytes; their digest and number. Raises TooLarge past the limit, and then keeps nothing."""
         async with self._incoming.taken(chunks, limit) as file:
             if await self.size(file.digest) is None:

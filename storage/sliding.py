@@ -12,7 +12,8 @@ from storage.statement import sql
 _ENTRIES = sql(
     """
     SELECT m.room_id, m.membership, m.position, m.since, m.event_id, m.sender, m.stripped, m.forgotten,
-        r.position AS room_position
+        r.position AS room_position,
+        m.membership = 'join' AND EXISTS (SELECT FROM partial_rooms AS p WHERE p.room_id = m.room_id) AS is_partial
     FROM memberships AS m LEFT JOIN rooms AS r ON r.room_id = m.room_id
     WHERE m.user_id = $1 AND m.is_local AND ($2::text[] IS NULL OR m.room_id = ANY($2))
 """
@@ -20,7 +21,9 @@ _ENTRIES = sql(
 
 
 async def room_entries(tx: Tx, user_id: str, room_ids: Collection[str] | None) -> list[asyncpg.Record]:
-    """The user's membership in these rooms (None: in all), with the position of each room's last event."""
+    """The user's membership in these rooms (None: in all), with the position of each room's last event, and whether its
+    members are still to come.
+    """
     return await tx.fetch(_ENTRIES, user_id, None if room_ids is None else list(room_ids))
 
 

@@ -1,6 +1,6 @@
 """One request as its endpoint sees it: who asks, what for, and with what."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar, cast, overload
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from protocol.matrix_error import BadJson, Forbidden, InvalidParam, MissingParam
 from web.body import REQUIRED, Fields, bounded, parse_json
 from web.connection import Departure, disconnection
 from web.endpoint import Auth, Endpoint
+from web.large_body import large_body
 from web.query import Query, parse_query
 from web.receive import read_chunks
 
@@ -222,9 +223,12 @@ class Call(Generic[T, R]):
         """Milliseconds of the body, lowered to `maximum`."""
         return self.fields.duration(name, default, maximum)
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, for endpoints with Body.STREAM; raises TooLarge after `max_body` bytes."""
-        return read_chunks(self.request, self.endpoint.max_body)
+    def chunks(self) -> AsyncIterable[bytes]:
+        """The body piece by piece, for endpoints with Body.STREAM; raises TooLarge after `max_body` bytes. A large one can
+        be poured too, which costs less.
+        """
+        maximum = self.endpoint.max_body
+        return large_body(self.request, maximum) or read_chunks(self.request, maximum)
 
     # -- the query
 

@@ -67,9 +67,14 @@ class Departure:
 
 
 class Connection(web.RequestHandler):
-    """One connection of a client; `gone` is set when it has ended."""
+    """One connection of a client; `gone` is set when it has ended. One that is spent takes no other request."""
 
-    __slots__ = ("_gone",)
+    __slots__ = ("_gone", "_is_spent")
+    _is_spent: bool
+
+    def spend(self) -> None:
+        """The request that is answered now is the last one."""
+        self._is_spent = True
 
     def gone(self) -> Departure:
         """Whether this connection has ended; made on demand, since most calls are over before."""
@@ -127,6 +132,13 @@ class Server(web.Server):
         for connection in self.connections:
             if isinstance(connection, Connection):
                 connection.gone().set()
+
+
+def last_of(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """The response itself, which says that it is the last one where the connection is spent."""
+    if getattr(request.protocol, "_is_spent", False):
+        response.force_close()
+    return response
 
 
 def disconnection(request: web.BaseRequest) -> Departure:

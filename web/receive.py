@@ -30,10 +30,8 @@ async def read_chunks(request: web.BaseRequest, maximum: int) -> AsyncIterator[b
     """The body piece by piece as it comes; raises TooLarge beyond `maximum` bytes, at once where the size is
     announced.
     """
-    announced = request.content_length
-    if announced is not None and announced > maximum:
-        raise TooLarge
-    await _ask_for_body(request)
+    check_announced(request, maximum)
+    await ask_for_body(request)
     size, content = 0, request.content
     # As they came: not joined, which would copy them. aiohttp's own iterator never ends at its second empty body.
     while not content.at_eof():
@@ -45,7 +43,15 @@ async def read_chunks(request: web.BaseRequest, maximum: int) -> AsyncIterator[b
             yield chunk
 
 
-async def _ask_for_body(request: web.BaseRequest) -> None:
+def check_announced(request: web.BaseRequest, maximum: int) -> None:
+    """Raises TooLarge for a body that says so itself."""
+    announced = request.content_length
+    if announced is not None and announced > maximum:
+        raise TooLarge
+
+
+async def ask_for_body(request: web.BaseRequest) -> None:
+    """Tells a client that waits for it that the body may come."""
     # RFC 9110 §10.1.1: the client holds a large body back until it is told that it is welcome.
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -1,17 +1,16 @@
 """Copying a file to a connection: by the kernel where it is plain TCP, else in pieces that a thread reads.
 
-The kernel is told by hand (`os.sendfile`), on a second descriptor of the socket, since uvloop has no `loop.sendfile` and lets
-nobody else wait for its own descriptors. Meanwhile nothing else may be written: all that was before has left.
+The kernel is told by hand (`os.sendfile`), on a second descriptor of the socket, since uvloop has no `loop.sendfile`. Meanwhile
+nothing else may be written: all that was before has left.
 """
 
 import asyncio
 import os
-import ssl
 from typing import IO
 
 from aiohttp import web
 
-from web.connection import disconnection
+from web.sockets import LEFT, ClientLeft, plain_socket, writable
 
 PIECE = 512 * 1024
 AHEAD = 4 * 1024 * 1024
@@ -21,11 +20,11 @@ AHEAD = 4 * 1024 * 1024
 async def send_file(
     request: web.BaseRequest, response: web.StreamResponse, file: IO[bytes], start: int, end: int
 ) -> None:
-    """Writes the file's bytes from `start` to before `end` into a response that is prepared. Raises ConnectionError when the
-    client has gone, EOFError when the file ends before.
+    """Writes the file's bytes from `start` to before `end` into a response that is prepared. Raises ClientLeft, or another
+    ConnectionError, when the client has gone, EOFError when the file ends before.
     """
-    descriptor = _plain_socket(request)
-    if descriptor is None:
+    descriptor = plain_socket(request)
+    if descriptor is None or not hasattr(os, "sendfile"):
         await _send_pieces(response, file, start, end)
         return
     copy = os.dup(descriptor)
@@ -36,20 +35,10 @@ async def send_file(
         os.close(copy)
 
 
-def _plain_socket(request: web.BaseRequest) -> int | None:
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError("The client has gone")
-    if not hasattr(os, "sendfile") or isinstance(transport.get_extra_info("ssl_object"), ssl.SSLObject):
-        return None
-    connection = transport.get_extra_info("socket")
-    return None if connection is None else connection.fileno()
-
-
 async def _written_out(request: web.BaseRequest, socket: int) -> None:
     """Returns when all that was written so far has left the process: when the socket takes more, that goes first."""
     while (transport := request.transport) is not None and transport.get_write_buffer_size():
-        await _writable(request, socket)
+        await writable(request, socket)
 
 
 async def _send_by_kernel(request: web.BaseRequest, socket: int, file: int, start: int, end: int) -> None:
@@ -59,35 +48,20 @@ async def _send_by_kernel(request: web.BaseRequest, socket: int, file: int, star
             os.posix_fadvise(file, ahead, AHEAD, os.POSIX_FADV_WILLNEED)
             ahead += AHEAD
         if request.transport is None or request.transport.is_closing():
-            raise ConnectionResetError("The client has gone")
+            raise ClientLeft
         try:
             sent = os.sendfile(socket, file, start, min(PIECE, end - start))
         except BlockingIOError:
-            await _writable(request, socket)
+            await writable(request, socket)
             continue
+        except OSError as error:
+            if error.errno in LEFT:
+                raise ClientLeft from error
+            raise
         if sent == 0:
             raise EOFError("The file is shorter than it was")
         start += sent
         await asyncio.sleep(0)
-
-
-async def _writable(request: web.BaseRequest, socket: int) -> None:
-    """Returns when the socket takes more, or the client has gone."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-
-    def tell() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    gone = disconnection(request)
-    gone.add_callback(tell)
-    loop.add_writer(socket, tell)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(socket)
-        gone.remove_callback(tell)
 
 
 async def _send_pieces(response: web.StreamResponse, file: IO[bytes], start: int, end: int) -> None:

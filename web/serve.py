@@ -13,7 +13,7 @@ from aiohttp import web
 
 from protocol.matrix_error import GuestAccessForbidden, MatrixError, MissingToken, NotFound
 from web.call import Call
-from web.connection import Server
+from web.connection import Server, last_of
 from web.cors import PREFLIGHT_HEADERS
 from web.endpoint import Auth, Body, Endpoint
 from web.errors import internal_error, matrix_error, refusal
@@ -21,6 +21,7 @@ from web.limits import Crowd, Limit
 from web.receive import read_body
 from web.respond import Torn, respond
 from web.router import Router
+from web.sockets import ClientLeft
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -111,7 +112,7 @@ class Site(Generic[T, R]):
                 await self._limit(call.tenant, call.requester, call.remote, endpoint.limit, token)
             if endpoint.body is Body.JSON and endpoint.auth is not Auth.SERVER:
                 call.body = await read_body(request, endpoint.max_body)
-            response = await respond(request, await endpoint.serve(call))
+            response = last_of(request, await respond(request, await endpoint.serve(call)))
         except Exception as error:  # noqa: BLE001  # the one place where all errors become replies
             return self._refuse(request, call, error, begun)
         finally:
@@ -155,7 +156,8 @@ class Site(Generic[T, R]):
     ) -> web.StreamResponse:
         refused = matrix_error(error)
         failure = error.__cause__ if isinstance(error, Torn) else error if refused is None else None
-        left = request.transport is None or request.transport.is_closing()
+        gone = request.transport is None or request.transport.is_closing()
+        left = gone or isinstance(failure, ClientLeft)  # the kernel may know before the event loop
         if left or isinstance(error, Torn):
             # All that can be said is the end of the connection; and who left is not our failure.
             failure = None if left and isinstance(failure, ConnectionError) else failure
@@ -163,7 +165,7 @@ class Site(Generic[T, R]):
             raise ConnectionResetError("The response was cut off") from error
         refused = refused or internal_error()
         self._observe(self._served(request, call, begun, refused.status, refused.errcode, failure))
-        return refusal(refused)
+        return last_of(request, refusal(refused))
 
     def _served(
         self,

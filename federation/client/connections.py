@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 
 from aiohttp import (
@@ -30,6 +32,8 @@ from services.settings import Federation
 CONNECT_SECONDS = 10.0
 KEPT_SECONDS = 30.0
 """How long an idle connection is kept: less than servers usually do, so that we seldom write to a closed one."""
+MAX_KEPT = 200
+"""Hosts to which idle connections are kept: the buffers of one are nearly half a MiB."""
 PER_HOST = 50
 LARGE = 512 * 1024
 USER_AGENT = "Hearth"
@@ -55,14 +59,15 @@ class Connections:
 
     def __init__(self, settings: Federation, names: Names) -> None:
         self._guard = Guard(settings.allowed_private_networks)
+        self._settings = settings
         connector = TCPConnector(
             resolver=_Resolver(names, self._guard),
-            ssl=tls_context(settings),
             limit=0,
             limit_per_host=PER_HOST,
             keepalive_timeout=KEPT_SECONDS,
             socket_factory=self._socket,
         )
+        self._kept: OrderedDict[str, float] = OrderedDict()  # when the host of this name was asked last
         self._session = ClientSession(
             connector=connector, cookie_jar=DummyCookieJar(), headers={"User-Agent": USER_AGENT}
         )
@@ -98,6 +103,8 @@ class Connections:
         body: bytes | None,
     ) -> ClientResponse:
         last: Exception = Blocked("there is nowhere to connect to")
+        if not self._is_kept(destination.tls_name):
+            headers = {**headers, "Connection": "close"}
         for host, port in destination.targets:
             try:
                 url = URL(f"{destination.scheme}://{_bracketed(host)}:{port}{path}", encoded=True)
@@ -107,6 +114,7 @@ class Connections:
                     headers={**headers, "Host": destination.host_header},
                     data=BytesIO(body) if body and len(body) > LARGE else body,  # in pieces
                     allow_redirects=False,
+                    ssl=self._tls,
                     server_hostname=destination.tls_name,
                     timeout=ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 )
@@ -115,6 +123,22 @@ class Connections:
             except ValueError as error:  # a name that URLs, TLS or IDNA do not take
                 last = Blocked(f"{host} is not a name to connect to: {error}")
         raise last
+
+    def _is_kept(self, name: str) -> bool:
+        """Whether the connection to this host stays open a while for what comes next, which of many is too much memory."""
+        now = asyncio.get_running_loop().time()
+        while self._kept and next(iter(self._kept.values())) < now - KEPT_SECONDS:
+            self._kept.popitem(last=False)
+        if name not in self._kept and len(self._kept) >= MAX_KEPT:
+            return False
+        self._kept[name] = now
+        self._kept.move_to_end(name)
+        return True
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made for the first request: the system's authorities take 0.6 MiB, as often as they are read."""
+        return tls_context(self._settings)
 
     def _socket(self, where: AddrInfoType) -> socket.socket:
         """Every connection begins here, to whatever address it goes."""

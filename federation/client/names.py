@@ -9,14 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-import dns.asyncresolver
-import dns.exception
-import dns.rdatatype
-import dns.resolver
-
 LOOKUPS = 16
 """Host names that are looked up at the same time: each takes a thread."""
-SRV_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +41,20 @@ class Names(Protocol):
         """The service records of a name such as `_matrix-fed._tcp.example.org`; none when there are none."""
 
 
-class SystemNames:
-    """The machine's resolver for hosts (with its hosts file), DNS for service records, cached as long as they say."""
+class Services(Protocol):
+    """What is asked for service records (service_records.py)."""
 
-    def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
-        """`resolver` asks for service records; None: as the machine is configured."""
+    async def of(self, name: str) -> Sequence[Service]:
+        """Those of a name."""
+
+
+class SystemNames:
+    """The machine's resolver for hosts (with its hosts file), DNS for service records."""
+
+    def __init__(self, records: Services | None = None) -> None:
+        """`records` are asked for services; None: as the machine is configured."""
         self._threads = ThreadPoolExecutor(LOOKUPS, "names")
-        self._resolver = resolver
+        self._records = records
 
     async def endpoints(self, host: str, port: int) -> Sequence[Endpoint]:
         """By getaddrinfo, on a thread of our own: slow names hold up only other names."""
@@ -65,24 +66,24 @@ class SystemNames:
         return [Endpoint(where[0], where[1]) for where in found]
 
     async def services(self, name: str) -> Sequence[Service]:
-        """By DNS; a name server that fails is one that knows of none."""
-        try:
-            if self._resolver is None:
-                self._resolver = dns.asyncresolver.Resolver()
-                self._resolver.cache = dns.resolver.LRUCache()
-            answer = await self._resolver.resolve(
-                name, dns.rdatatype.SRV, search=False, lifetime=SRV_SECONDS, raise_on_no_answer=False
-            )
-        except (dns.exception.DNSException, OSError, UnicodeError):
-            return ()
-        return [
-            Service(record.priority, record.weight, str(record.target).rstrip("."), record.port)
-            for record in answer.rrset or ()
-        ]
+        """By DNS; a name server that fails is one that knows of none.
+
+        The library is loaded, on a thread, when the first are asked for.
+        """
+        if self._records is None:
+            asked = await asyncio.get_running_loop().run_in_executor(self._threads, _service_records)
+            self._records = self._records or asked  # another may have been as fast
+        return await self._records.of(name)
 
     def close(self) -> None:
         """Lookups that have not begun never will."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _service_records() -> Services:
+    from federation.client.service_records import ServiceRecords
+
+    return ServiceRecords()
 
 
 def _addresses(host: str, port: int) -> list[tuple[str, int]]:

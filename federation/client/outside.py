@@ -41,7 +41,7 @@ class OutsideRequests:
         except TimeoutError:
             raise OutsideFailed(f"{_host(asked.url)} did not answer in time") from None
         except (ClientError, OSError, Endless, ValueError) as error:
-            raise OutsideFailed(f"{_host(asked.url)} cannot be asked: {error}") from None
+            raise OutsideFailed(f"{_host(asked.url)} cannot be asked ({type(error).__name__})") from None
 
     async def close(self) -> None:
         """Ends all connections."""

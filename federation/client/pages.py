@@ -15,11 +15,11 @@ from aiohttp import ClientError, ClientResponse
 from federation.client.addresses import as_ip
 from federation.client.connections import Connections, Destination
 from federation.client.names import Names, SystemNames
+from services.previews.addresses import PORTS
 from services.previews.ports import Fetched, PageFailed
 from services.settings import Federation, Settings
 
 AT_ONCE: Final = 16
-_PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _ACCEPT: Final = "text/html,application/xhtml+xml,image/*;q=0.9,application/json;q=0.8,*/*;q=0.1"
 
@@ -71,14 +71,17 @@ class PageRequests:
 
 
 def _destination(url: str) -> tuple[Destination, str]:
-    """Raises ValueError for what is no URL of the web, or names a port or credentials of its own."""
+    """Raises ValueError for what is no URL of the web, or names credentials; whether its port may be asked was seen before."""
     parts = urlsplit(url)
-    port = _PORTS.get(parts.scheme)
-    if port is None or not parts.hostname or parts.port not in (None, port) or parts.username is not None:
+    usual = PORTS.get(parts.scheme)
+    if usual is None or not parts.hostname or parts.username is not None:
         raise ValueError("not a URL of the web")
+    port = usual if parts.port is None else parts.port
     ip = as_ip(parts.hostname)
     host = str(ip) if ip else parts.hostname.encode("idna").decode()
     shown = f"[{host}]" if ":" in host else host
+    if port != usual:
+        shown = f"{shown}:{port}"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination([(host, port)], shown, host, parts.scheme), quote(path, safe="/?%:@!$&'()*+,;=-._~[]")
 

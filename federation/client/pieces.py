@@ -2,7 +2,7 @@
 
 The answer is an object, and what is large in it are arrays. Of these some members are parsed at once. Where a piece may end is
 guessed: what was guessed right is proved by its being a whole array when it is put in brackets, for JSON is read from
-left to right. When it was guessed wrong (there is an array in an event; or the array ends there) the brackets are counted.
+left to right. When it was guessed wrong (there is an array in an event) the brackets are counted, which takes longer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _TOKENS: Final = 20_000  # that are looked at in one go
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _NAME = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _BETWEEN = re.compile(rb'[}\]"][ \t\r\n]*+,(?=[ \t\r\n]*+[{\["])')
+_BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*+,(?=[ \t\r\n]*+\{)")
+_LAST = re.compile(rb"\}[ \t\r\n]*+(?=\][ \t\r\n]*+[,}])")
 # A string that is not closed is a token as well, so that no byte is looked at twice.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?P<end>"?)|[{}\[\],]', re.DOTALL)
 
@@ -68,17 +70,17 @@ async def _members(raw: bytes, at: int, said: JsonObject, parse: Parse) -> int:
 async def _array(raw: bytes, at: int, parse: Parse) -> tuple[list[Any], int]:
     """The members of the array that has begun before this place, and where the answer goes on behind it."""
     members: list[Any] = []
+    between = _BETWEEN_OBJECTS if raw[at : at + 1] == b"{" else _BETWEEN
     while True:
         await asyncio.sleep(0)
-        guess = _BETWEEN.search(raw, at + PIECE, at + 2 * PIECE)
-        if guess is not None:
-            try:
-                members += parse(b"[%b]" % raw[at : guess.start() + 1])
-            except NotJson:
-                pass
-            else:
-                at = guess.end()
-                continue
+        guess = _LAST.search(raw, at, at + 2 * PIECE)
+        if guess is not None and (some := _whole(raw[at : guess.end()], parse)) is not None:
+            return members + some, guess.end() + 1
+        guess = between.search(raw, at + PIECE, at + 2 * PIECE)
+        if guess is not None and (some := _whole(raw[at : guess.start() + 1], parse)) is not None:
+            members += some
+            at = guess.end()
+            continue
         end, is_last = await _end(raw, at, PIECE)
         if is_last and raw[end : end + 1] != b"]":
             raise NotJson("an array ends like an object")
@@ -89,6 +91,14 @@ async def _array(raw: bytes, at: int, parse: Parse) -> tuple[list[Any], int]:
         at = end + 1
         if is_last:
             return members, at
+
+
+def _whole(piece: bytes, parse: Parse) -> list[Any] | None:
+    try:
+        members: list[Any] = parse(b"[%b]" % piece)
+    except NotJson:
+        return None
+    return members
 
 
 async def _end(raw: bytes, at: int, enough: int) -> tuple[int, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from protocol.ids import ServerName
 from services.observations import BackgroundFailure
@@ -10,6 +11,7 @@ from services.servers.destinations import set_delivered, set_failed
 from services.tenant import Tenant
 
 _PAUSE = 1000  # ms, when the database is away
+_LINGER = 0.2  # seconds in which more may be delivered that is written down together
 
 Mail = tuple[int, int]
 
@@ -25,12 +27,14 @@ class Delivered:
         self._failures: dict[ServerName, tuple[int, int]] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
 
     def note(self, server: ServerName, position: int, mail: Mail | None) -> None:
         """The server has everything up to this position, and up to this place in its outbox."""
         self._positions[server] = position
         if mail is not None:
             self._mail[server] = mail
+            self._hurry.set()
         self._begin()
 
     async def failed(self, server: ServerName, now: int, pause: int) -> None:
@@ -38,6 +42,7 @@ class Delivered:
         self._failures[server] = (now, pause)
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(written)
+        self._hurry.set()
         self._begin()
         await written
 
@@ -48,11 +53,13 @@ class Delivered:
     async def written(self) -> None:
         """Returns when all that was noted is written, or could not be."""
         if (task := self._task) is not None:
+            self._hurry.set()
             await asyncio.wait([task])
 
     async def _write(self) -> None:
         try:
             while self._positions or self._failures:
+                await self._linger()
                 positions, self._positions = self._positions, {}
                 mail, self._mail = self._mail, {}
                 failures, self._failures = self._failures, {}
@@ -72,6 +79,13 @@ class Delivered:
                             one.set_result(None)
         finally:
             self._task = None
+
+    async def _linger(self) -> None:
+        """Returns when somebody waits for what is to be written, or it has gathered for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _write_down(
         self,

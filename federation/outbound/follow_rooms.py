@@ -23,6 +23,7 @@ from services.servers.outgoing import (
     receipts_by_server,
     room_servers,
     servers_sharing_rooms,
+    shows_only_others,
 )
 from services.servers.topics import Told, sort_topics, typing_room
 from services.tenant import Tenant
@@ -122,7 +123,11 @@ class Follower:
         self._sender.tell(news)
 
     async def _add_positioned(self, news: News, told: Told, rooms: RoomServers, after: int) -> None:
-        with_events = {room_id: rooms[room_id] for room_id in told.rooms if room_id in rooms}
+        with_events = {
+            room_id: rooms[room_id]
+            for room_id in told.rooms
+            if room_id in rooms and not shows_only_others(self._tenant, room_id, after, news.position)
+        }
         if with_events:
             news.items += await events_by_server(self._tenant, with_events, after, news.position)
         with_receipts = {room_id: rooms[room_id] for room_id in told.receipts if room_id in rooms}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 from typing import Final
 
 from federation import AnonymousCall
@@ -28,7 +28,10 @@ async def get_well_known(call: AnonymousCall) -> Json:
     return {"m.server": delegated}
 
 
+@cache
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # 0.7 MiB with what it imports
+
     try:
         return version("hearth")
     except PackageNotFoundError:

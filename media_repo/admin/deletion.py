@@ -43,7 +43,7 @@ async def delete_old_media(call: ClientCall) -> Json:
 async def purge_media_cache(call: ClientCall) -> Json:
     """Deletes what is kept of other servers' files and nobody has asked for since `before_ts`."""
     only_administrators(call)
-    return {"deleted": await removal.remove_unused_remote(call.tenant, _before(call))}
+    return {"deleted": await removal.remove_unused_cached(call.tenant, _before(call))}
 
 
 @endpoint("DELETE", "/_synapse/admin/v1/users/{userId}/media", auth=Auth.USER)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 
 ARCHIVE = "application/zip"
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -35,6 +34,8 @@ def archive_kind(head: bytes, tail: bytes) -> str:
 
 
 def _names(tail: bytes) -> frozenset[str]:
+    import zipfile  # few have been given an archive
+
     try:
         with zipfile.ZipFile(io.BytesIO(tail)) as archive:
             return frozenset(archive.namelist()[:_MAX_MEMBERS])

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from orjson import Fragment
 
 from protocol.ids import UserID, server_of
+from services.appservices.keys import claim_from_appservices, gives_keys
 from services.keys.device_lists import key_counts_changed
 from services.keys.names import checked_name
 from services.keys.remote_claim import claim_from_servers
 from services.tenant import Tenant
+from storage.database import Tx
 from storage.keys.fallback_keys import use_fallback_keys
 from storage.keys.one_time_keys import OneTimeKey, Wanted, take_one_time_keys
 
@@ -54,14 +56,27 @@ async def claim_keys(tenant: Tenant, claims: Claims) -> Claimed:
 
 
 async def _take(tenant: Tenant, wanted: list[Wanted]) -> dict[Wanted, OneTimeKey]:
+    """What is here; between the one-time keys and the fallback keys application services are asked."""
+    asked = [of for of in wanted if gives_keys(tenant, of.user_id) is not None]
     async with tenant.database.transaction() as tx:
         found = await take_one_time_keys(tx, wanted)
         fewer = {of.user_id for of in found}
-        missing = [of for of in wanted if of not in found]
-        if missing:
-            fallback, fresh = await use_fallback_keys(tx, missing)
-            found |= fallback
-            fewer |= {of.user_id for of in fresh}
-    if fewer:
-        await key_counts_changed(tenant, *fewer)
+        missing = [of for of in wanted if of not in found and of not in asked]
+        fresh = await _fall_back(tx, missing, found)
+    asked = [of for of in asked if of not in found]
+    if asked:
+        found |= await claim_from_appservices(tenant, asked)
+        async with tenant.database.transaction() as tx:
+            fresh |= await _fall_back(tx, [of for of in asked if of not in found], found)
+    if fewer | fresh:
+        await key_counts_changed(tenant, *(fewer | fresh))
     return found
+
+
+async def _fall_back(tx: Tx, missing: list[Wanted], found: dict[Wanted, OneTimeKey]) -> set[str]:
+    """Adds fallback keys to what was found; the users of whom one was used for the first time."""
+    if not missing:
+        return set()
+    fallback, fresh = await use_fallback_keys(tx, missing)
+    found |= fallback
+    return {of.user_id for of in fresh}

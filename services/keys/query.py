@@ -9,6 +9,8 @@ import orjson
 
 from protocol.ids import UserID, server_of
 from protocol.json import JsonObject
+from services.appservices.keys import query_appservices
+from services.keys.remote_json import RemoteUser
 from services.keys.remote_query import NOTHING, Answer, ask_servers
 from services.keys.signed_json import with_visible_signatures
 from services.keys.usage import Usage, public_key_of
@@ -40,8 +42,10 @@ async def query_keys(tenant: Tenant, viewer: UserID, wanted: Wanted) -> Keys:
     local = {user_id: devices for user_id, devices in wanted.items() if server_of(user_id) == tenant.name}
     remote = {user_id: devices for user_id, devices in wanted.items() if user_id not in local}
     answer = await ask_servers(tenant, remote) if remote else NOTHING
+    told = await query_appservices(tenant, local)
     async with tenant.database.read() as tx:
         devices, keys, signatures = await _read(tx, viewer, local, answer)
+    devices, keys = _with_told(devices, keys, told)
     device_keys: dict[str, dict[str, JsonObject]] = {user_id: {} for user_id in (*local, *answer.users)}
     for device in devices:
         device_keys[device.user_id][device.device_id] = _device(device, viewer, signatures)
@@ -64,6 +68,21 @@ async def _read(
         devices += await remote_devices_of(tx, list(_pairs(answer.copied)))
     keys = await cross_signing_keys_of(tx, [*local, *answer.copied])
     return devices + answer.devices, keys | answer.keys, await visible_signatures(tx, users, viewer)
+
+
+def _with_told(
+    devices: list[StoredDeviceKeys], keys: dict[tuple[str, str], bytes], told: Mapping[UserID, RemoteUser]
+) -> tuple[list[StoredDeviceKeys], dict[tuple[str, str], bytes]]:
+    """What application services have told in the place of what we have of the same devices and users."""
+    if not told:
+        return devices, keys
+    by_device = {(device.user_id, device.device_id): device for device in devices}
+    for user in told.values():
+        by_device |= {(device.user_id, device.device_id): device for device in user.devices}
+    more: dict[tuple[str, str], bytes] = {
+        (user_id, usage): json for user_id, user in told.items() for usage, json in user.keys.items()
+    }
+    return list(by_device.values()), keys | more
 
 
 def _pairs(wanted: Wanted) -> Iterable[tuple[str, str | None]]:

@@ -37,14 +37,14 @@ async def _claim(tenant: Tenant, server: ServerName, wanted: list[Wanted]) -> di
     reply = await tenant.remotes.claim_keys(server, asked)
     found = {}
     for of in wanted:
-        key = _key(reply, of)
+        key = key_in_reply(reply, of)
         if key is not None:
             found[of] = key
     return found
 
 
-def _key(reply: JsonObject, of: Wanted) -> tuple[str, bytes] | None:
-    """The key in the answer; None where there is none that is one."""
+def key_in_reply(reply: JsonObject, of: Wanted) -> tuple[str, bytes] | None:
+    """The key (its ID, and JSON) in the answer; None where there is none that is one."""
     value: Any = reply
     for name in ("one_time_keys", of.user_id, of.device_id):
         value = value.get(name) if isinstance(value, dict) else None
@@ -64,7 +64,7 @@ def _checked(key: Any) -> Any:
     """A key, with its signatures or bare; raises BadJson for what is none."""
     if isinstance(key, str):
         return key
-    if not isinstance(key, dict) or not isinstance(key.get("key"), str):
-        raise BadJson("A one-time key is a string, or an object with one")
+    if not isinstance(key, dict) or not isinstance(key.get("key"), str) or "signatures" not in key:
+        raise BadJson("A one-time key is a string, or an object with one and its signatures")
     signatures_of(key)
     return key

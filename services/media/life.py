@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from services.media.check import check_blobs
 from services.media.naming import follow_events
-from services.media.removal import remove_unnamed, remove_unused, remove_unused_remote
+from services.media.removal import remove_unnamed, remove_unused, remove_unused_cached
 from services.observations import BackgroundFailure
 from services.settings import DAY, HOUR, MINUTE
 from services.tenant import Tenant
@@ -53,7 +53,7 @@ async def keep_lifetimes(tenant: Tenant) -> None:
     if settings.local_lifetime is not None:
         await remove_unused(tenant, now - settings.local_lifetime)
     if settings.remote_lifetime is not None:
-        await remove_unused_remote(tenant, now - settings.remote_lifetime)
+        await remove_unused_cached(tenant, now - settings.remote_lifetime)
     if settings.delete_with_events:
         # As long as moderators may still read what the events said.
         while await remove_unnamed(tenant, now - tenant.settings.redacted_kept):

@@ -84,5 +84,10 @@ def _namings(found: Iterable[Any], now: int) -> list[Naming]:
             now if row["is_redacted"] else None,
         )
         for row in found
-        for origin, name in sorted(set(_URI.findall(row["json"])))
+        for origin, name in files_in(row["json"])
     ]
+
+
+def files_in(json: bytes) -> list[tuple[bytes, bytes]]:
+    """Origins and media IDs of the files that an event names."""
+    return sorted(set(_URI.findall(json)))

@@ -40,13 +40,14 @@ async def remove_unused(
             return removed
 
 
-async def remove_unused_remote(tenant: Tenant, before: int) -> int:
-    """Deletes other servers' files that nobody has asked for since then; how many."""
+async def remove_unused_cached(tenant: Tenant, before: int) -> int:
+    """Deletes other servers' files, and pictures of previews, that nobody has asked for since then; how many."""
     removed = 0
     while True:
         async with tenant.database.read() as tx:
             due = await media_removal.unused_remote(tx, before, BATCH)
-        gone = await remove_remote(tenant, due)
+            pictures = await media_removal.unused_pictures(tx, before, BATCH)
+        gone = await remove_remote(tenant, due) + await remove(tenant, pictures)
         removed += len(gone)
         if not gone:
             return removed

@@ -17,6 +17,7 @@ class Previews:
     denied_domains: tuple[str, ...] = ()
     allowed_domains: tuple[str, ...] = ()
     languages: str = "en"
+    ports: tuple[range, ...] = (range(80, 81), range(443, 444))
     allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     max_page: int = MIB
     max_image: int = 10 * MIB

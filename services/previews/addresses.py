@@ -10,18 +10,20 @@ from protocol.matrix_error import Forbidden, InvalidParam
 from services.media.settings import Previews
 
 MAX_URL = 2_000
-_PORTS = {"http": (None, 80), "https": (None, 443)}
+PORTS = {"http": 80, "https": 443}
+"""Where no other is named."""
 
 
 def checked_url(url: str, previews: Previews) -> str:
     """The URL without its fragment. Raises InvalidParam for what is none of the web's, Forbidden for what is not looked at."""
     parts = _split(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in PORTS or not parts.hostname:
         raise InvalidParam("url must be an http or https URL")
     if parts.username is not None or parts.password is not None:
         raise Forbidden("URLs with a name and a password are not looked at")
-    if parts.port not in _PORTS[parts.scheme]:
-        raise Forbidden("Only the web's own ports are asked")
+    port = PORTS[parts.scheme] if parts.port is None else parts.port
+    if not any(port in ports for ports in previews.ports):
+        raise Forbidden("Sites are not asked at this port")
     host = parts.hostname.rstrip(".").lower()
     if _is_among(host, previews.denied_domains) or (
         previews.allowed_domains and not _is_among(host, previews.allowed_domains)

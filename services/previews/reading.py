@@ -69,6 +69,14 @@ async def _read(tenant: Tenant, url: str, languages: str) -> Read:
     return Read(properties, await _first_picture(tenant, images, languages))
 
 
+async def read_picture(tenant: Tenant, url: str, limit: int) -> Picture:
+    """The picture at the URL, of at most so many bytes, whatever sites previews are made of. Raises PageFailed, InvalidParam or
+    Forbidden.
+    """
+    _, fetched = await _followed(tenant, url, "*", PICTURES, Previews(max_image=limit))
+    return await _measured(tenant, fetched)
+
+
 async def _with_oembed(tenant: Tenant, url: str, languages: str, properties: dict[str, str]) -> list[str]:
     """Adds what the page itself does not say; URLs of pictures, the best first. Its failures do no harm."""
     try:
@@ -109,9 +117,11 @@ async def _measured(tenant: Tenant, fetched: Fetched) -> Picture:
     return Picture(str(said["content_type"]), int(said["width"]), int(said["height"]), fetched.body)
 
 
-async def _followed(tenant: Tenant, url: str, languages: str, wanted: tuple[str, ...]) -> tuple[str, Fetched]:
+async def _followed(
+    tenant: Tenant, url: str, languages: str, wanted: tuple[str, ...], previews: Previews | None = None
+) -> tuple[str, Fetched]:
     """Where redirects end, and what is there; every step is checked as the first was."""
-    previews = tenant.settings.media.previews
+    previews = previews or tenant.settings.media.previews
     for _ in range(MAX_REDIRECTS + 1):
         url = checked_url(url, previews)
         fetched = await tenant.pages.get(url, languages, lambda kind: _limit(previews, kind, wanted))

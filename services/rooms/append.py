@@ -27,7 +27,7 @@ from services.tenant import Tenant
 from storage import topics
 from storage.auth_chains import auth_chain_rows
 from storage.events import Standing
-from storage.journal import Change, JournalUnavailable, Row
+from storage.journal import Change, HeadMove, JournalUnavailable, Row
 from storage.state import Snapshot
 
 _ROW_BYTES = 512
@@ -110,6 +110,13 @@ async def append(
         size=len(encoded) + _ROW_BYTES,
         reserved=gap.reserved if gap is not None else 0,
     )
+
+
+def unmoved(head: Head) -> HeadMove:
+    """A move to where the head is already: what is written with it is refused if others have moved the head meanwhile."""
+    expected = head.version
+    head.version += 1
+    return head.move(expected)
 
 
 def commit(tenant: Tenant, changes: Sequence[Change], *heads: Head) -> asyncio.Future[list[int]]:

@@ -18,15 +18,23 @@ _EVENT_ID_LENGTH = 18
 
 
 async def compose(
-    tenant: Tenant, head: Head, sender: UserID, draft: EventDraft, at: int | None = None
+    tenant: Tenant,
+    head: Head,
+    sender: UserID,
+    draft: EventDraft,
+    at: int | None = None,
+    after: Event | None = None,
 ) -> Event:
-    """The draft as the room's next event, signed and allowed. Raises Forbidden, TooLarge or InvalidEvent."""
+    """The draft as the room's next event, signed and allowed. Raises Forbidden, TooLarge or InvalidEvent.
+
+    `after`: an event that is no part of the head, which it is to follow on; not in versions that name the hashes of prev_events.
+    """
     version = head.room_version
     keys = state_needed_for(version, draft.type, sender, draft.state_key, draft.content)
     state = await head.state_events(tenant.database, keys)
     named = needed_for(version, draft.type, sender, draft.state_key, draft.content)
     pairs = version.event_format is EventFormat.PAIRS
-    prev_events = head.prev_events if pairs else head.extremities
+    prev_events = head.prev_events if pairs else head.extremities if after is None else (after.event_id,)
     try:
         event = build_event(
             version,
@@ -35,7 +43,7 @@ async def compose(
             sender=sender,
             prev_events=prev_events[-MAX_PREV_EVENTS:],
             auth_events=[state[key] for key in sorted(named) if key in state],
-            depth=head.depth + 1,
+            depth=(head.depth if after is None else after.depth) + 1,
             origin_server_ts=tenant.clock.now() if at is None else at,
             key=tenant.signing_key,
             server_name=tenant.name,

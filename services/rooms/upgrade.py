@@ -41,6 +41,9 @@ from storage.rooms import current_state_of_types
 TOMBSTONE = "m.room.tombstone"
 CANONICAL_ALIAS = "m.room.canonical_alias"
 SPACE_CHILD = "m.space.child"
+IMAGE_PACKS = ("m.room.image_pack", "im.ponies.room_emotes")
+"""By their name since v1.19, and by the one that clients in use (MSC2545) had before."""
+_OF_ANY_KEY = (SPACE_CHILD, *IMAGE_PACKS)
 
 _COPIED: tuple[StateKey, ...] = tuple(
     (event_type, "")
@@ -94,7 +97,7 @@ async def _upgrade(
     async with tenant.heads.locked(room_id) as old:
         state = await old.state_events(tenant.database, _READ)
         async with tenant.database.read() as tx:
-            more_state = await current_state_of_types(tx, room_id, old.room_version, (MEMBER, SPACE_CHILD))
+            more_state = await current_state_of_types(tx, room_id, old.room_version, (MEMBER, *_OF_ANY_KEY))
         upgrade = _Upgrade(requester.user_id, version, more, old, {**more_state, **state})
         before, policy = old.extremities, await policy_server_of(tenant, old)
         closing, opening = await _replace(tenant, upgrade)
@@ -178,8 +181,8 @@ async def _furnish(tenant: Tenant, new: Group, upgrade: _Upgrade) -> None:
     if (CANONICAL_ALIAS, "") in state:
         await new.add(user_id, EventDraft(CANONICAL_ALIAS, state[CANONICAL_ALIAS, ""].content, ""))
     for (event_type, state_key), event in state.items():
-        if event_type == SPACE_CHILD and event.content:
-            await _add_if_allowed(new, user_id, EventDraft(SPACE_CHILD, event.content, state_key))
+        if event_type in _OF_ANY_KEY and event.content:
+            await _add_if_allowed(new, user_id, EventDraft(event_type, event.content, state_key))
         elif event.membership == "ban":
             await _add_if_allowed(new, user_id, EventDraft(MEMBER, event.content, state_key))
     if raised is not levels:

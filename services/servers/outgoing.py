@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from protocol.events import MEMBER
 from protocol.ids import ServerName, server_of
 from protocol.json import JsonObject
+from services.rooms.tail import LENGTH
 from services.servers.edus import Receipt, device_edus
 from services.tenant import Tenant
 from storage.servers import outgoing as stored
@@ -59,6 +61,17 @@ async def has_other_servers(tenant: Tenant) -> bool:
     """Is there a room with users of another server?"""
     async with tenant.database.read() as tx:
         return await any_room_servers(tx)
+
+
+def shows_only_others(tenant: Tenant, room_id: str, after: int, upto: int) -> bool:
+    """Is it known from memory that the room's events at positions in (after, upto] are all of other servers, which tell of them
+    themselves? Memberships are not, for others may have entered the room through us."""
+    page = tenant.tails.peek(room_id, after, upto, LENGTH)
+    return (
+        page is not None
+        and not page.limited
+        and all(event.type != MEMBER and server_of(event.sender) != tenant.name for event in page.events)
+    )
 
 
 async def events_by_server(

@@ -161,6 +161,12 @@ class Listener:
             self.own_reading > since,
         )
 
+    def may_know_after(self, position: int, counter: int) -> bool:
+        """May it know news of after these positions, or have missed them while it was blank?"""
+        if self.rooms is None or self.began > position:
+            return True
+        return self.last > position or self.ephemeral > counter
+
     @property
     def is_waited_for(self) -> bool:
         """Does a poll wait here?"""

@@ -70,7 +70,8 @@ class Look:
 
     `noted`: what the listener has noted, which is all that happened since; None: the database must be asked, and `connection`
     sees it at one moment, at `upto` exactly. `joined` are the rooms that the user is in then, but for those that are `hidden`
-    because their members are still to come, and the client wants to be told of all members.
+    because their members are still to come, and the client wants to be told of all members. `generation` is the listener's
+    from before the connection was taken: if it is another one now, what is read may be older than what the listener knows.
     """
 
     tenant: Tenant
@@ -82,6 +83,7 @@ class Look:
     joined: Collection[str]
     now: int
     listener: Listener
+    generation: int
     memory: DeviceMemory
     likings: Likings
     noted: Noted | None

@@ -101,7 +101,7 @@ class _Poll:
         """Waits for news that the last look could not see; False at the timeout, and when the client has gone."""
         listener, since = self._listener, self._since
         assert since is not None  # a first sync does not wait
-        if listener.rooms is None or listener.last > since.position or listener.ephemeral > since.ephemeral:
+        if listener.may_know_after(since.position, since.ephemeral):
             return True
         left = self._deadline - asyncio.get_running_loop().time()
         if left <= 0 or self._gone.is_set():
@@ -122,23 +122,24 @@ class _Poll:
 
     async def _look(self) -> Answer:
         since = self._since
-        listener, rooms = self._listener, self._listener.rooms
+        listener, rooms, generation = self._listener, self._listener.rooms, self._listener.generation
         upto = self._tenant.feed.position
         if since is not None and rooms is not None and self._is_noted(since, upto):
             noted = listener.noted_since(since.position)
             async with connection(self._tenant.database) as lazily:
-                return await self._looked(lazily, since, upto, rooms, listener.partial, noted)
+                return await self._looked(lazily, generation, since, upto, rooms, listener.partial, noted)
         async with self._tenant.database.snapshot() as tx:
             joined = await joined_rooms_now(tx, self._requester.user_id)
             upto = joined.position
             # A token of the future is one of a database that was restored since: such a client begins anew.
             since = since if since is not None and since.position <= upto else None
             async with connection(self._tenant.database, tx) as there:
-                return await self._looked(there, since, upto, joined.rooms, joined.partial, None)
+                return await self._looked(there, generation, since, upto, joined.rooms, joined.partial, None)
 
     async def _looked(
         self,
         tx: Connection,
+        generation: int,
         since: Token | None,
         upto: int,
         joined: Collection[str],
@@ -161,8 +162,9 @@ class _Poll:
             hidden=hidden,
             now=self._tenant.clock.now(),
             listener=listener,
+            generation=generation,
             memory=listener.memory_of(self._requester.device_id),
-            likings=await likings_of(self._tenant, listener, tx),
+            likings=await likings_of(self._tenant, listener, generation, tx, upto),
             noted=noted,
             full_state=self._request.full_state,
             state_after=self._request.state_after,

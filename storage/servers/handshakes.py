@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from protocol.ids import RoomID, ServerName
+from protocol.ids import RoomID, ServerName, UserID
 from protocol.room_versions import RoomVersion, version_named
 from storage.database import Tx
 from storage.statement import each, sql
@@ -109,3 +109,20 @@ _SERVERS = sql(
 async def servers_in_room(tx: Tx, room_id: str, besides: str) -> list[ServerName]:
     """The servers with users in the room, not counting the one user that is named."""
     return [ServerName(row["server"]) for row in await tx.fetch(_SERVERS, room_id, besides)]
+
+
+_SINCE_THEN = sql(
+    """
+    SELECT m.user_id, e.json
+    FROM memberships AS m JOIN auth_chains AS c ON c.auth_events @> ARRAY[m.event_id]
+    JOIN events AS e ON e.event_id = c.event_id
+    WHERE m.room_id = $1 AND m.is_local AND m.membership = 'join' AND e.room_id = $1 AND e.type = 'm.room.member'
+        AND e.state_key = m.user_id AND e.sender = m.user_id AND e.standing = 0
+"""
+)
+
+
+async def members_since_then(tx: Tx, room_id: str) -> list[tuple[UserID, bytes]]:
+    """Of users of ours who are in the room their own member events, here in the timeline, that follow on the one by which they
+    are; each with its JSON."""
+    return [(row["user_id"], row["json"]) for row in await tx.fetch(_SINCE_THEN, room_id)]

@@ -139,6 +139,37 @@ async def drop_oldest(tx: Tx, room_id: str, most: int, most_bytes: int) -> list[
     return [row["event_id"] for row in await tx.fetch(_DROP_OLDEST, room_id, most, most_bytes)]
 
 
+# Each PDU counts for its bytes and some for its row. Those stay of which the least is newer, of the same server: whoever has sent
+# most loses first.
+_SHARE = sql(
+    """
+    WITH waiting AS (
+        SELECT number, origin, octet_length(json) + $2::bigint AS size FROM inbound_pdus
+    ), shared AS (
+        SELECT number, size, sum(size) OVER (PARTITION BY origin ORDER BY number DESC) AS newer FROM waiting
+    ), counted AS (
+        SELECT number, sum(size) OVER (ORDER BY newer, number DESC) AS total FROM shared
+    )
+    DELETE FROM inbound_pdus AS p USING counted AS c
+    WHERE p.number = c.number AND c.total > $1::bigint
+    RETURNING p.room_id, p.origin
+"""
+)
+_TOTAL = sql("SELECT coalesce(sum(octet_length(json) + $1::bigint), 0)::bigint FROM inbound_pdus")
+PDU_ROW = 1024  # bytes that a PDU takes beside its own
+
+
+async def waiting_bytes(tx: Tx) -> int:
+    """How much the PDUs that wait are, in all rooms together."""
+    return int(await tx.fetchval(_TOTAL, PDU_ROW))
+
+
+async def drop_beyond(tx: Tx, most: int) -> list[tuple[RoomID, ServerName]]:
+    """In all rooms together not more bytes of PDUs wait; room and origin of each that does not wait any more. Each server may
+    have as much as the others; of one that has more its oldest go."""
+    return [(row["room_id"], row["origin"]) for row in await tx.fetch(_SHARE, most, PDU_ROW)]
+
+
 _FORGET = sql("DELETE FROM inbound_pdus WHERE room_id = $1 AND event_id = ANY($2::text[])")
 
 

@@ -23,13 +23,23 @@ class PartialRoom:
     servers: tuple[ServerName, ...]
 
 
-# Values: room ID, the join's event ID, the server that let us in, an array of those in the room.
+# Values: room ID, the join's event ID, the server that let us in, an array of those in the room. Of a room that we come back to
+# the members are known as they were: of servers that are not among those any more they are set aside, so that these are not
+# told of what is said now.
 MARK_PARTIAL = each(
     """
-    INSERT INTO partial_rooms (room_id, join_event, server, servers)
-    SELECT $2::text, $3::text, $4::text, $5::text[] WHERE $1::bigint IS NOT NULL
-    ON CONFLICT (room_id) DO UPDATE
-    SET join_event = excluded.join_event, server = excluded.server, servers = excluded.servers, lease = 0
+    WITH marked AS (
+        INSERT INTO partial_rooms (room_id, join_event, server, servers)
+        SELECT $2::text, $3::text, $4::text, $5::text[] WHERE $1::bigint IS NOT NULL
+        ON CONFLICT (room_id) DO UPDATE
+        SET join_event = excluded.join_event, server = excluded.server, servers = excluded.servers, lease = 0
+    )
+    UPDATE room_servers
+    SET joined = CASE WHEN server = ANY($5) THEN joined + aside ELSE 0 END,
+        aside = CASE WHEN server = ANY($5) THEN 0 ELSE joined + aside END,
+        until = CASE WHEN joined > 0 AND server <> ALL($5) THEN $1 - 1
+            WHEN joined + aside > 0 AND server = ANY($5) THEN NULL ELSE until END
+    WHERE room_id = $2 AND since < $1 AND (joined <> 0 OR aside <> 0)
 """
 )
 
@@ -42,8 +52,24 @@ UNMARK_PARTIAL = each(
     ), whole AS (
         UPDATE rooms SET whole_since = $1::bigint WHERE room_id = $2
     )
-    UPDATE room_servers AS s SET since = $3 FROM gone
-    WHERE s.room_id = $2 AND s.server = ANY(gone.servers) AND s.joined > 0 AND s.since > $3
+    UPDATE room_servers AS s
+    SET joined = s.joined + s.aside, aside = 0,
+        since = CASE WHEN s.server = ANY(gone.servers) AND s.joined > 0 THEN least(s.since, $3) ELSE s.since END,
+        until = CASE WHEN s.aside <> 0 AND s.joined + s.aside > 0 THEN NULL ELSE s.until END
+    FROM gone
+    WHERE s.room_id = $2 AND (s.server = ANY(gone.servers) AND s.joined > 0 AND s.since > $3 OR s.aside <> 0)
+"""
+)
+
+# Of a room that is entered with all of its members, whatever was known of it before. Values: room ID.
+FORGET_MARK = each(
+    """
+    WITH gone AS (
+        DELETE FROM partial_rooms WHERE room_id = $2 AND $1::bigint IS NOT NULL
+    )
+    UPDATE room_servers
+    SET joined = joined + aside, aside = 0, until = CASE WHEN joined + aside > 0 THEN NULL ELSE until END
+    WHERE room_id = $2 AND aside <> 0
 """
 )
 
@@ -66,6 +92,14 @@ FILL_STATES = each(
     ON CONFLICT DO NOTHING
 """
 )
+
+_MEMBERS = sql("SELECT count(*) FROM current_state WHERE room_id = $1 AND type = 'm.room.member'")
+
+
+async def number_of_members(tx: Tx, room_id: str) -> int:
+    """How many membership events the room's state has here, of whatever membership."""
+    return int(await tx.fetchval(_MEMBERS, room_id))
+
 
 _IS_PARTIAL = sql("SELECT EXISTS (SELECT FROM partial_rooms WHERE room_id = $1)")
 

@@ -161,13 +161,21 @@ async def shares_room(tx: Tx, user_id: str, server: str) -> bool:
     return shares
 
 
+_NAMED = sql(
+    """
+    SELECT DISTINCT named FROM auth_chains AS c CROSS JOIN LATERAL unnest(c.auth_events) AS named
+    WHERE c.event_id = ANY($1::text[])
+"""
+)
+# OFFSET 0: each row is looked up by its ID. The planner takes the recursion for a long one, and would read the whole table into a
+# hash at every step of it.
 _BELOW = sql(
     """
     WITH RECURSIVE below (event_id) AS (
-        SELECT named FROM auth_chains AS c CROSS JOIN LATERAL unnest(c.auth_events) AS named
-        WHERE c.event_id = ANY($1::text[])
+        SELECT start FROM unnest($1::text[]) AS start
         UNION
-        SELECT named FROM below JOIN auth_chains AS c ON c.event_id = below.event_id
+        SELECT named FROM below
+        CROSS JOIN LATERAL (SELECT auth_events FROM auth_chains AS c WHERE c.event_id = below.event_id OFFSET 0) AS c
         CROSS JOIN LATERAL unnest(c.auth_events) AS named
     )
     SELECT event_id FROM below
@@ -176,8 +184,15 @@ _BELOW = sql(
 
 
 async def auth_chain_below(tx: Tx, event_ids: Collection[str]) -> set[str]:
-    """All that these state events rest on."""
-    return {row["event_id"] for row in await tx.fetch(_BELOW, list(event_ids))}
+    """All that these state events rest on.
+
+    What they name themselves is mostly among them, as in the state of a room: only what is not is walked down from.
+    """
+    starts = set(event_ids)
+    named = {row["named"] for row in await tx.fetch(_NAMED, list(starts))}
+    if deeper := named - starts:
+        named.update(row["event_id"] for row in await tx.fetch(_BELOW, list(deeper)))
+    return named
 
 
 _HAS_JOINED = sql(

@@ -22,7 +22,7 @@ from tests.fixtures.homeserver import Homeserver
 from tests.fixtures.lying_server import Asked, LyingServer
 
 FEDERATION = "/_matrix/federation"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 _chosen = count(1)
 

@@ -20,7 +20,7 @@ from tests.fixtures.federation import MakeFederated
 from tests.fixtures.homeserver import Homeserver
 
 STEPS = 60
-PATIENCE = 20  # seconds until what one server did has come to the other
+PATIENCE = 60  # seconds until what one server did has come to the other
 
 
 @dataclass

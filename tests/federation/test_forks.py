@@ -31,7 +31,7 @@ async def known(homeserver: Homeserver, room_id: str) -> set[str]:
 
 async def settled(room_id: str, event_ids: set[str], *servers: Homeserver) -> None:
     """Returns when all servers have the events."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for server in servers:
             while not event_ids <= await known(server, room_id):
                 await asyncio.sleep(0.05)

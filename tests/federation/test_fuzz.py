@@ -99,7 +99,7 @@ class Fuzz:
 
 async def _both_states(scene: Scene) -> tuple[dict[StateKey, str], dict[StateKey, str]]:
     """The current state as readers have it, and that of the head; read while nothing of what was sent was being placed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         before = None
         while True:
             async with scene.one.tenant.database.read() as tx:

@@ -104,6 +104,18 @@ async def test_each_one_time_key_is_handed_out_once(scene: Scene) -> None:
     assert claimed == uploaded
 
 
+async def test_of_what_others_give_only_signed_keys_are_handed_on(scene: Scene) -> None:
+    signed = {"key": "c2lnbmVk", "signatures": {scene.eve: {"ed25519:B": "c2lnbmF0dXJl"}}}
+    given = {"A": {f"{ALGORITHM}:1": {"key": "YmFyZQ"}}, "B": {f"{ALGORITHM}:1": signed}}
+    path = "/_matrix/federation/v1/user/keys/claim"
+    scene.liar.on("POST", path, lambda _: {"one_time_keys": {scene.eve: given}})
+
+    wanted = {scene.eve: {"A": ALGORITHM, "B": ALGORITHM}}
+    said = await scene.alice.ok("POST", "keys/claim", json={"one_time_keys": wanted})
+
+    assert said["one_time_keys"] == {scene.eve: {"B": {f"{ALGORITHM}:1": signed}}}
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -12,7 +12,7 @@ from tests.fixtures.homeserver import Homeserver
 
 async def until(homeserver: Homeserver, room_id: str, user_id: str, wanted: str) -> None:
     """Waits until the membership is this."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await membership(homeserver, room_id, user_id)).get("membership") != wanted:
             await asyncio.sleep(0.05)
 

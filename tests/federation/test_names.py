@@ -13,6 +13,7 @@ import dns.rrset
 import pytest
 
 from federation.client.names import Endpoint, Service, SystemNames
+from federation.client.service_records import ServiceRecords
 
 
 class NameServer(asyncio.DatagramProtocol):
@@ -51,7 +52,7 @@ async def names(server: NameServer) -> AsyncIterator[SystemNames]:
     resolver.nameservers = ["127.0.0.1"]
     resolver.port = server.transport.get_extra_info("sockname")[1]
     resolver.cache = dns.resolver.LRUCache()
-    names = SystemNames(resolver)
+    names = SystemNames(ServiceRecords(resolver))
     yield names
     names.close()
 

@@ -17,6 +17,7 @@ from tests.federation.plays import VERSIONS, join_through, membership, path, pub
 from tests.fixtures.federation import MakeFederated, MakeLying
 from tests.fixtures.homeserver import Homeserver
 from tests.fixtures.lying_server import Asked, LyingServer
+from tests.sync.sliding_model import Sliding
 
 MEMBER = "m.room.member"
 STATE = "/_matrix/federation/v1/state/"
@@ -79,7 +80,7 @@ def with_members(server: Any, version: str, names: list[str]) -> LyingRoom:
 
 
 async def completed(homeserver: Homeserver, room_id: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with homeserver.tenant.database.read() as tx:
                 if not await tx.fetchval("SELECT count(*) FROM partial_rooms WHERE room_id = $1", room_id):
@@ -114,10 +115,59 @@ async def test_the_members_come_later(
     assert set(members["joined"]) == others | {bob.user_id, room.liar}
     await completed(one, room.id)
     assert len([key for key in await state_of(one, room.id) if key[0] == MEMBER]) == 5
-    news = (await bob.sync(timeout=10_000, filter=LAZY))["rooms"]["join"][room.id]
+    news = (await bob.sync(timeout=60_000, filter=LAZY))["rooms"]["join"][room.id]
     assert news["timeline"]["events"] == []
     assert news["summary"]["m.joined_member_count"] == 5
     assert (await bob.sync(since=""))["rooms"]["join"][room.id]["summary"]["m.joined_member_count"] == 5
+
+
+EVERYBODY, ONLY_NEEDED = [MEMBER, "*"], [MEMBER, "$LAZY"]
+
+
+async def test_sliding_sync_shows_it_at_once_only_to_those_who_ask_for_no_members(
+    make_federated: MakeFederated, make_lying: MakeLying
+) -> None:
+    server = await make_lying()
+    room = with_members(server, "11", ["ann", "ben"])
+    ann, ben = f"@ann:{server.name}", f"@ben:{server.name}"
+    gate = Gate(room, {ann, ben})
+    one = await make_federated()
+    bob = await one.user("bob")
+    watchers = [
+        Sliding(await bob.log_in(), {"lists": {"rooms": {"timeline_limit": 5, "required_state": state}}})
+        for state in (
+            [EVERYBODY],
+            [["*", "*"]],
+            [["m.room.name", ""], [MEMBER, ann]],
+            [["*", "*"], ONLY_NEEDED],
+            [["m.room.name", ""], [MEMBER, "$ME"]],
+        )
+    ]
+    opened = {room.id: {"timeline_limit": 1, "required_state": [EVERYBODY]}}
+    watchers.append(Sliding(await bob.log_in(), {"room_subscriptions": opened}))
+    for watcher in watchers[:3]:
+        await watcher.goes_on()
+    await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
+
+    for watcher in watchers:
+        await watcher.goes_on()
+    assert [room.id in watcher.rooms for watcher in watchers] == [False, False, False, True, True, False]
+    assert [watcher.lists.get("rooms") for watcher in watchers] == [0, 0, 0, 1, 1, None]
+    waiting = asyncio.create_task(watchers[0].goes_on(timeout=60_000))
+    await gate.asked.wait()
+    assert not waiting.done()
+    gate.opened.set()
+
+    await waiting
+    await completed(one, room.id)
+    for watcher in watchers:
+        await watcher.goes_on()
+        assert watcher.lists.get("rooms", 1) == 1
+    everybody = {(MEMBER, user) for user in (ann, ben, bob.user_id, room.liar)}
+    for all_of_them in (watchers[0], watchers[1], watchers[5]):
+        assert everybody <= all_of_them.rooms[room.id].state.keys()
+    assert (MEMBER, ann) in watchers[2].rooms[room.id].state
+    assert (MEMBER, ben) not in watchers[2].rooms[room.id].state
 
 
 async def states_since(homeserver: Homeserver, room_id: str) -> list[set[str]]:
@@ -207,7 +257,7 @@ async def test_a_failure_is_tried_again_and_survives_a_restart(
     bob = await one.user("bob")
     server.on("GET", STATE_IDS, lambda _: (500, {"errcode": "M_UNKNOWN", "error": "no"}))
     await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(isinstance(seen, RoomNotCompleted) for seen in one.observed):
             await asyncio.sleep(0.02)
     server.scripts.pop(0)
@@ -271,7 +321,7 @@ async def test_a_room_that_ours_have_left_is_not_completed(
     one = await make_federated()
     bob = await one.user("bob")
     await bob.ok("POST", f"{path(room.id, 'join')}?via={server.name}", json={})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(isinstance(seen, RoomNotCompleted) for seen in one.observed):
             await asyncio.sleep(0.02)
     await bob.leave(room.id)
@@ -463,7 +513,7 @@ async def test_who_has_left_does_not_wait_for_the_members(
     waiting = asyncio.create_task(bob.get(path(room.id, "members")))
     await bob.leave(room.id)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         status, _ = await waiting
 
     assert status == 200

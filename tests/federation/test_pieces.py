@@ -110,3 +110,31 @@ def test_the_loop_is_not_held_up() -> None:
     assert said["state"][-1]["n"] == 24_999
     # A piece at least every other time: where its end was guessed wrong, the brackets are counted.
     assert turns > len(raw) / pieces.PIECE / 4
+
+
+def test_the_brackets_of_a_rooms_events_are_not_counted_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = {
+        "auth_events": ["$create", "$power"],
+        "content": {"displayname": "Alice", "membership": "join"},
+        "hashes": {"sha256": "abc"},
+        "prev_events": ["$last"],
+        "type": "m.room.member",
+    }
+    answer = {
+        "state": [event | {"depth": depth} for depth in range(2000)],
+        "auth_chain": [event | {"depth": depth} for depth in range(600)],
+        "auth_chain_ids": [f"$event{number}" for number in range(9000)],
+        "event": event,
+    }
+    raw = orjson.dumps(answer)
+    counted: list[int] = []
+    count = pieces._end
+
+    async def counting(raw: bytes, at: int, enough: int) -> tuple[int, bool]:
+        end, is_last = await count(raw, at, enough)
+        counted.append(end - at)
+        return end, is_last
+
+    monkeypatch.setattr(pieces, "_end", counting)
+    assert asyncio.run(parse_in_pieces(raw)) == answer
+    assert sum(counted) < 3 * pieces.PIECE < len(raw) / 5  # `event`, and the end of the array of strings

@@ -21,13 +21,13 @@ async def test_a_room_that_went_on_without_us(make_federated: MakeFederated, ver
     await settled(room_id, {hello}, one)
     since = (await bob.sync())["next_batch"]
     await bob.leave(room_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await state_ids(one, room_id)) != (await state_ids(two, room_id)):
             await asyncio.sleep(0.05)
     await alice.set_state(room_id, "m.room.topic", {"topic": "without Bob"})
     await alice.send(room_id, "is anybody there?")
     await join_through(bob, room_id, one)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await state_ids(one, room_id)) != (await state_ids(two, room_id)):
             await asyncio.sleep(0.05)
     room = (await bob.sync(since=since))["rooms"]["join"][room_id]

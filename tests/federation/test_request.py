@@ -11,6 +11,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from federation.client import connections
 from federation.client.media import RemoteMedia
 from federation.client.request import Question, body_of, path_of
 from protocol.ids import RoomID, ServerName, UserID
@@ -47,6 +48,22 @@ def check_signature(asked: Asked, destination: str) -> None:
         signed["content"] = asked.json
     assert (said["origin"], said["destination"]) == (OURS, destination)
     verify_json(signed | {"signatures": {OURS: {said["key"]: said["sig"]}}}, OURS, {KEY.name: KEY.verify_key})
+
+
+async def test_idle_connections_are_kept_to_some_hosts_only(
+    reach: Reach, make_lying: MakeLying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_KEPT", 2)
+    server = await make_lying(names=["*.many.example"])
+    server.on("GET", "/", lambda _: {})
+    for name in ("a", "b", "c", "a", "c"):
+        host = f"{name}.many.example"
+        reach.names.leads(host, server.port, server.port)
+        await reach.requests.ask(ServerName(f"{host}:{server.port}"), Question("GET", f"/{name}"))
+
+    kept = [(asked.path, asked.headers.get("Connection") != "close") for asked in server.asked]
+
+    assert kept == [("/a", True), ("/b", True), ("/c", False), ("/a", True), ("/c", False)]
 
 
 async def test_path_and_body_are_signed_as_they_go_out(reach: Reach, server: LyingServer) -> None:

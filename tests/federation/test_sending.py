@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
+import pytest
+
+from federation.outbound import follow_rooms
 from protocol.build import EventDraft
 from protocol.events import MEMBER
 from protocol.ids import RoomID, UserID
 from services.requester import Requester
 from services.rooms.send import send_event
+from services.servers.outgoing import events_by_server
+from services.tenant import Tenant
 from tests.federation.peer import MakePeer, Peer, written_down
 from tests.federation.plays import join_through, path, public_room
 from tests.fixtures.client import Client
@@ -42,6 +48,34 @@ async def test_both_read_what_the_other_says(make_federated: MakeFederated) -> N
 
     answered = await bob.send(room_id, "good morning")
     assert (await reads(alice, room_id, answered))["content"]["body"] == "good morning"
+
+
+async def test_what_others_say_is_not_looked_through_for_our_own(
+    make_federated: MakeFederated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await make_federated(), await make_federated()
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await public_room(alice)
+    await join_through(bob, room_id, one)
+    await bob.sync()
+    await alice.sync()
+    for number in range(2):  # rooms are in memory from now on
+        await reads(bob, room_id, await alice.send(room_id, f"warm {number}"))
+        await reads(alice, room_id, await bob.send(room_id, f"warm {number} too"))
+    looked: list[list[str]] = []
+
+    async def looking(tenant: Tenant, *asked: Any) -> Any:
+        found = await events_by_server(tenant, *asked)
+        if tenant is two.tenant:
+            looked.append([json.loads(item.pdu or b"{}")["content"]["body"] for item, _ in found])
+        return found
+
+    monkeypatch.setattr(follow_rooms, "events_by_server", looking)
+    for number in range(3):
+        await reads(bob, room_id, await alice.send(room_id, "hello"))
+        await reads(alice, room_id, await bob.send(room_id, str(number)))
+
+    assert looked == [["0"], ["1"], ["2"]]
 
 
 async def test_a_burst_arrives_whole_and_in_order(make_federated: MakeFederated) -> None:
@@ -149,9 +183,12 @@ async def test_rooms_of_ours_alone_cost_nothing(make_federated: MakeFederated, m
     await written_down(one, peer)
     sender = Requester(UserID(alice.user_id))
 
-    before = one.tenant.database.statements_run
     draft = EventDraft("m.room.message", {"msgtype": "m.text", "body": "hello"})
-    await send_event(one.tenant, sender, RoomID(own), draft)
-    await asyncio.sleep(0.1)  # what must not happen cannot be waited for
+    run = []
+    for _ in range(5):  # something else may go on beside some of them
+        before = one.tenant.database.statements_run
+        await send_event(one.tenant, sender, RoomID(own), draft)
+        await asyncio.sleep(0.1)  # what must not happen cannot be waited for
+        run.append(one.tenant.database.statements_run - before)
 
-    assert one.tenant.database.statements_run - before == 4
+    assert min(run) == 4

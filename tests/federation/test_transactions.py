@@ -226,7 +226,7 @@ async def another_room(scene: Scene) -> View:
 
 async def _emptied(scene: Scene) -> None:
     """Returns when nothing that was taken over waits any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with scene.one.tenant.database.read() as tx:
                 if not await tx.fetchval("SELECT count(*) FROM inbound_pdus"):

@@ -17,7 +17,16 @@ from homeserver.config_load import load
 from homeserver.config_schema import Listed, about
 from homeserver.config_source import ConfigError, Item
 from homeserver.tenants import plans, schema_of
-from services.settings import RATE_LIMITS, RateLimit, RegistrationMode, Settings
+from services.settings import (
+    MIB,
+    MINUTE,
+    RATE_LIMITS,
+    Guards,
+    RateLimit,
+    RegistrationMode,
+    Settings,
+    Threepids,
+)
 from web.endpoint import RATE_CLASSES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,6 +224,68 @@ def test_several_tenants_have_their_own_schemas_keys_and_folders(tmp_path: Path)
     assert one.settings.media.folder != two.settings.media.folder
     modes = [plan.settings.registration.mode for plan in (one, two)]
     assert modes == [RegistrationMode.OPEN, RegistrationMode.CLOSED]
+
+
+def test_a_tenant_says_its_own_and_has_for_the_rest_what_is_said_for_all(tmp_path: Path) -> None:
+    text = """\
+guards: {rooms_per_user: 7}
+media: {max_upload: 3M}
+push: {mail_delay: 5m}
+threepids: {hide_known: false}
+tenants:
+  - server_name: a.example
+    guards: {members_per_room: 9}
+    oauth: {enabled: false}
+    threepids: {allowed_domains: [a.example]}
+    media: {max_upload: 1M, s3: {bucket: files}}
+    push: {mail_delay: 7m}
+  - server_name: b.example
+"""
+    one, two = (plan.settings for plan in plans(load(written(tmp_path, text), {})))
+    assert (one.guards.rooms_per_user, one.guards.members_per_room) == (Guards().rooms_per_user, 9)
+    assert (two.guards.rooms_per_user, two.guards.members_per_room) == (7, Guards().members_per_room)
+    assert (one.oauth.enabled, two.oauth.enabled) == (False, True)
+    assert one.media.max_upload == MIB
+    assert two.media.max_upload == 3 * MIB
+    assert one.media.bucket is not None
+    assert two.media.bucket is None
+    assert (one.threepids.hide_known, one.threepids.allowed_domains) == (
+        Threepids().hide_known,
+        ("a.example",),
+    )
+    assert (two.threepids.hide_known, two.threepids.allowed_domains) == (False, ())
+    assert [settings.push.mail_delay for settings in (one, two)] == [7 * MINUTE, 5 * MINUTE]
+
+
+def test_mistakes_of_tenants_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    text = """\
+oauth: {enabled: true}
+tenants:
+  - server_name: a.example
+    guards: {members_per_room: none}
+    media: {max_upload: large, colour: red}
+  - server_name: b.example
+    push: {colour: red}
+"""
+    said = mistakes(written(tmp_path, text))
+    assert [one.partition(" ")[0] for one in said] == [f"hearth.yaml:{line}:" for line in (4, 5, 5, 7)]
+
+
+def test_registration_by_mail_needs_the_mail_of_that_tenant(tmp_path: Path) -> None:
+    text = """\
+registration: {mode: open, email: required}
+tenants:
+  - {server_name: a.example, mail: {host: mail.example, sender: a@a.example}}
+  - {server_name: b.example, mail: {host: mail.example, sender: b@b.example}}
+"""
+    load(written(tmp_path, text), {})
+    said = mistakes(
+        written(tmp_path, text + "  - {server_name: c.example, registration: {email: required}}\n")
+    )
+    assert said == ["hearth.yaml:5: registration.email needs mail.host"]
+    assert mistakes(written(tmp_path, text + "  - {server_name: c.example}\n")) == [
+        "hearth.yaml:1: registration.email needs mail.host"
+    ]
 
 
 @pytest.mark.parametrize("name", ["localhost:8008", "[::1]:1", "a" * 200 + ".example", "X"])

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +57,8 @@ async def log_in(server: LiveServer, user: str) -> int:
 
 async def test_it_starts_on_nothing_and_stops_with_everything_it_started(tmp_path: Path) -> None:
     server = LiveServer(tmp_path)
-    for start, limit in (("first", 10), ("second", 5)):
-        begun = time.monotonic()
+    for _ in ("first", "second"):  # how long they take is measured by `scripts/bench idle`
         await server.start()
-        assert time.monotonic() - begun < limit, f"the {start} start took too long"
         postgres = postgres_of(server)
         assert is_alive(postgres)
         assert await server.stop() == 0

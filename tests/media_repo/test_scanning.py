@@ -24,7 +24,7 @@ async def scanner(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Asyn
         async with FakeClamd() as clamd:
             yield clamd.address
     elif CLAMD is None:
-        pytest.skip("there is no clamd here (Debian: clamav-daemon)")
+        pytest.skip("there is no clamd here (scripts/test gets it on Debian)")
     else:
         async with real_clamd(tmp_path_factory.mktemp("clamd")) as address:
             yield address

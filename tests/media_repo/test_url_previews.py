@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,12 @@ import pytest
 from aiohttp import web
 
 from services.media.settings import Previews
-from services.previews.keeping import forget_old
-from services.settings import DAY, HOUR, Federation, Media
-from tests.fixtures.certificates import Authority
+from services.settings import Federation, Media
 from tests.fixtures.client import Client
-from tests.fixtures.homeserver import Homeserver, MakeHomeserver
-from tests.fixtures.names import FakeNames
-from tests.fixtures.time import FakeClock
+from tests.fixtures.homeserver import MakeHomeserver
 from tests.media_repo.pictures import fetch, picture
-from tests.media_repo.web import Web
+from tests.media_repo.web import LOOPBACK, PATH, Web, look, seen
 
-PATH = "/_matrix/client/v1/media/preview_url"
-LOOPBACK = (ip_network("127.0.0.0/8"),)
 ARTICLE = """<!doctype html><html><head><title>Not this</title>
 <meta property="og:title" content="Hedgehogs &amp; co."><meta property="og:description" content="All of   them">
 <meta property="og:image" content="/hedgehog.png"><meta property="og:type" content="article"></head>
@@ -35,46 +27,10 @@ ARTICLE = """<!doctype html><html><head><title>Not this</title>
 
 
 @pytest.fixture
-async def site(authority: Authority) -> AsyncIterator[Web]:
-    """The web."""
-    issued = authority.issue("page.example", "other.example", "xn--tst-qla.example")
-    async with Web(FakeNames(), issued.server_context()) as made:
-        yield made
-
-
-@pytest.fixture
-async def make(make_homeserver: MakeHomeserver, authority: Authority, site: Web, tmp_path: Path) -> Any:
-    """`await make(**previews)`: a homeserver that shows previews of pages on this machine."""
-
-    async def made(clock: Any = None, media: dict[str, Any] | None = None, **previews: Any) -> Homeserver:
-        said = {"enabled": True, "allowed_private_networks": LOOPBACK, "timeout": 5_000} | previews
-        return await make_homeserver(
-            names=site.names,
-            clock=clock,
-            media=replace(Media(tmp_path / "media"), previews=Previews(**said), **media or {}),
-            federation=Federation(enabled=False, ca_file=authority.file),
-        )
-
-    return made
-
-
-@pytest.fixture
 async def alice(make: Any) -> Client:
     """Somebody who sees links."""
     client: Client = await (await make()).user("alice")
     return client
-
-
-async def look(client: Client, url: str, **more: Any) -> tuple[int, Any]:
-    """Status and preview."""
-    return await client.get(PATH, params={"url": url} | more)
-
-
-async def seen(client: Client, url: str, **more: Any) -> Any:
-    """The preview."""
-    status, said = await look(client, url, **more)
-    assert status == 200, said
-    return said
 
 
 async def test_a_page_with_open_graph(alice: Client, site: Web) -> None:
@@ -188,36 +144,6 @@ async def test_many_askers_are_one_visit(alice: Client, site: Web) -> None:
     assert len(site.asked) == 2
 
 
-async def test_previews_grow_old_and_are_kept_for_their_time(make: Any, site: Web) -> None:
-    clock = FakeClock()
-    homeserver = await make(clock=clock)
-    alice, begin = await homeserver.user("alice"), clock.now()
-    site.has("page.example/x", "<title>Old</title>")
-    assert (await seen(alice, "http://page.example/x"))["og:title"] == "Old"
-    site.has("page.example/x", "<title>New</title>")
-    assert (await seen(alice, "http://page.example/x"))["og:title"] == "Old"
-    clock.advance(2 * HOUR)
-    assert (await seen(alice, "http://page.example/x"))["og:title"] == "New"
-    assert (await seen(alice, "http://page.example/x", ts=begin))["og:title"] == "Old"
-    clock.advance(31 * DAY)
-    await forget_old(homeserver.tenant)
-    site.has("page.example/x", "<title>Newest</title>")
-    assert (await seen(alice, "http://page.example/x", ts=begin))["og:title"] == "Newest"
-
-
-async def test_pictures_go_with_their_previews(make: Any, site: Web) -> None:
-    clock = FakeClock()
-    homeserver = await make(clock=clock)
-    alice = await homeserver.user("alice")
-    site.has("page.example/p", picture(90, 80), "image/png")
-    media = (await seen(alice, "http://page.example/p"))["og:image"].removeprefix("mxc://")
-    assert (await fetch(alice, f"download/{media}"))[0] == 200
-    clock.advance(31 * DAY)
-    await forget_old(homeserver.tenant)
-    alice = await alice.log_in()
-    assert (await fetch(alice, f"download/{media}"))[0] == 404
-
-
 async def test_languages(alice: Client, site: Web) -> None:
     site.has("page.example/x", "<title>x</title>")
     await seen(alice, "http://page.example/x")
@@ -235,7 +161,7 @@ async def test_languages(alice: Client, site: Web) -> None:
         ("javascript:alert(1)", 400), ("http://", 400), ("http://page.example:99999/", 400),
         ("http://[::1", 400), ("http://page.example/" + "x" * 2000, 400), ("http://page.example/\n", 400),
         ("http://page.example\\@other.example/", 400), ("http://user:word@page.example/", 403),
-        ("http://user@page.example/", 403), ("http://page.example:8080/", 403), ("https://page.example:80/", 403),
+        ("http://user@page.example/", 403), ("http://page.example:8080/", 403), ("https://page.example:80/", 502),
         ("http://page.example:22/", 403), ("http://denied.example/", 403), ("https://www.denied.example/x", 403),
         ("http://DENIED.example./", 403), ("http://nowhere.example/", 502), ("http://page.example/404", 502),
     ],
@@ -307,6 +233,26 @@ async def test_only_allowed_sites_where_some_are(make: Any, site: Web) -> None:
     assert (await look(client, "http://www.page.example/"))[0] == 200
 
 
+async def test_ports_that_the_settings_name(make: Any, site: Web) -> None:
+    client = await (await make(ports=(range(8000, 8002), range(443, 444)))).user("alice")
+    site.names.leads("page.example", 8001, site.http)
+    site.names.leads("page.example", 8002, site.http)
+    site.has("page.example:8001/x", "<title>By a port</title>")
+    site.has("other.example/x", "<title>By none</title>")
+    assert await seen(client, "http://page.example:8001/x") == {"og:title": "By a port"}
+    assert await seen(client, "https://other.example:443/x") == {"og:title": "By none"}
+    site.has("page.example:8001/away", 302, Location="http://page.example:8002/")
+    for url in ("http://other.example/x", "http://page.example:8002/", "http://page.example:8001/away"):
+        assert (await look(client, url))[0] == 403
+    assert site.asked == ["page.example:8001/x", "other.example/x", "page.example:8001/away"]
+
+
+async def test_other_ports_of_private_networks_stay_out_of_reach(make: Any, site: Web) -> None:
+    client = await (await make(ports=(range(1, 65536),), allowed_private_networks=())).user("alice")
+    assert (await look(client, f"http://127.0.0.1:{site.http}/"))[0] == 502
+    assert site.asked == []
+
+
 async def test_names_of_other_alphabets(alice: Client, site: Web) -> None:
     site.has("xn--tst-qla.example/", "<title>x</title>")
     assert await seen(alice, "https://täst.example/") == {"og:title": "x"}
@@ -315,6 +261,38 @@ async def test_names_of_other_alphabets(alice: Client, site: Web) -> None:
 async def test_switched_off(make: Any, site: Web) -> None:
     client = await (await make(enabled=False)).user("alice")
     assert await look(client, "http://page.example/") == (200, {})
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("by", ["the room", "the user"])
+async def test_rooms_that_want_none(alice: Client, site: Web, by: str) -> None:
+    room, kind = await alice.create_room(), "org.matrix.room.preview_urls"
+    site.has("page.example/", "<title>x</title>")
+    wanted = {"url": "http://page.example/", "room_id": room}
+
+    async def switch(disable: bool) -> None:
+        if by == "the room":
+            await alice.set_state(room, kind, {"disable": disable})
+        else:
+            path = f"user/{alice.user_id}/rooms/{room}/account_data/{kind}"
+            await alice.ok("PUT", path, json={"disable": disable})
+
+    await switch(True)
+    assert await alice.ok("GET", PATH, params=wanted) == {}
+    assert site.asked == []
+    await switch(False)
+    assert await alice.ok("GET", PATH, params=wanted) == {"og:title": "x"}
+    await switch(True)
+    assert await alice.ok("GET", PATH, params=wanted) == {}
+    assert await seen(alice, "http://page.example/") == {"og:title": "x"}
+
+
+async def test_rooms_that_one_may_not_read(make: Any, site: Web) -> None:
+    homeserver = await make()
+    alice, bob = await homeserver.user("alice"), await homeserver.user("bob")
+    room = await alice.create_room()
+    for name, expected in ((room, 403), ("!none:elsewhere.example", 403), ("nonsense", 400)):
+        assert (await look(bob, "http://page.example/", room_id=name))[0] == expected
     assert site.asked == []
 
 
@@ -354,13 +332,15 @@ async def test_a_picture_that_is_too_large_is_left_out(make: Any, site: Web) -> 
 
 async def test_a_slow_site_is_given_up(make: Any, site: Web) -> None:
     client = await (await make(timeout=300)).user("alice")
+    given_up = asyncio.Event()
 
     async def slow(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        raise AssertionError
+        await given_up.wait()
+        return web.Response()
 
     site.has("page.example/", slow)
     status, said = await look(client, "http://page.example/")
+    given_up.set()
     assert (status, "time" in said["error"] or "long" in said["error"]) == (502, True)
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 from aiohttp import web
 
+from tests.fixtures.client import Client
 from tests.fixtures.names import FakeNames
+
+PATH = "/_matrix/client/v1/media/preview_url"
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 Page = Callable[[web.BaseRequest], Any]
 
@@ -61,3 +66,15 @@ class Web:
         if isinstance(body, int):
             return web.Response(status=body, headers=headers)
         return web.Response(body=body.encode() if isinstance(body, str) else body, headers=headers)
+
+
+async def look(client: Client, url: str, **more: Any) -> tuple[int, Any]:
+    """Status and preview."""
+    return await client.get(PATH, params={"url": url} | more)
+
+
+async def seen(client: Client, url: str, **more: Any) -> Any:
+    """The preview."""
+    status, said = await look(client, url, **more)
+    assert status == 200, said
+    return said

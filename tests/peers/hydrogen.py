@@ -34,6 +34,9 @@ async def hydrogen(folder: Path) -> AsyncIterator[str]:
     """Where a browser finds the client."""
     files = {
         "/": JS / "hydrogen" / "index.html",
+        "/index.html": JS
+        / "hydrogen"
+        / "index.html",  # under this name its service worker asks for it, at a reload
         "/app.js": bundled(folder),
         "/sw.js": PACKAGE / "lib-build" / "sw.js",
     }

@@ -50,7 +50,7 @@ class Bridge:
         client.access_token, client.password = said["access_token"], PASSWORD
         return client
 
-    async def hears(self, seen: Callable[[Event], Any], seconds: float = 20) -> Event:
+    async def hears(self, seen: Callable[[Event], Any], seconds: float = 60) -> Event:
         """The first event of this kind."""
         async with asyncio.timeout(seconds):
             while (found := next((event for event in self.heard if seen(event)), None)) is None:

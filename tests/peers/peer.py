@@ -85,7 +85,7 @@ async def running(
 
 async def _answers(process: asyncio.subprocess.Process, peer: Peer) -> None:
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while process.returncode is None:
                 try:
                     async with peer.session.get(f"{peer.url}/_matrix/client/versions") as reply:

@@ -25,7 +25,7 @@ async def typing_and_receipts(stage: Stage) -> None:
     for who, reader in ((alice, bob), (bob, alice)):
         said = await who.send(room_id, "read this")
         await heard(reader, room_id, said)
-        await who.ok("PUT", path(room_id, "typing", who.user_id), json={"typing": True, "timeout": 20_000})
+        await who.ok("PUT", path(room_id, "typing", who.user_id), json={"typing": True, "timeout": 90_000})
         await _sees(reader, room_id, "m.typing", lambda content, who=who: who.user_id in content["user_ids"])
         await who.ok("PUT", path(room_id, "typing", who.user_id), json={"typing": False})
         await _sees(

@@ -16,7 +16,7 @@ from tests.fixtures.client import Client, Unexpected
 from tests.peers.peer import Side
 
 T = TypeVar("T")
-LONG = 15.0
+LONG = 90.0
 """Seconds that anything may take to get from one server to the other, on a busy machine."""
 _numbers = count()
 

@@ -78,7 +78,7 @@ async def sydent(folder: Path, authority: Authority, mail_port: int) -> AsyncIte
 
 
 async def _answers(session: ClientSession, process: asyncio.subprocess.Process, folder: Path) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while process.returncode is None:
             try:
                 async with session.get("/_matrix/identity/v2"):

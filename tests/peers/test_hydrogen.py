@@ -1,11 +1,10 @@
-"""Hydrogen in Chromium: Alice in the browser, and Carol, who is in none."""
+"""Hydrogen in Chromium: Alice in the browser; Carol, who is in none; and Dave, at a device with encryption."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
-from itertools import count
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,19 +14,64 @@ from aiohttp import ClientSession
 
 from tests.fixtures.client import Client
 from tests.fixtures.live import LiveServer, live_server
-from tests.peers.chromium import PROGRAM, Chromium, Tab, chromium
+from tests.peers.chromium import PROGRAM, Tab, chromium
 from tests.peers.hydrogen import PACKAGE, hydrogen
+from tests.peers.onpage import (
+    Checks,
+    button,
+    choose,
+    downloaded,
+    message,
+    picture,
+    press,
+    red_picture,
+    registered,
+    related,
+    says,
+    uploaded,
+)
 from tests.peers.peer import PASSWORD
-from tests.peers.stage import until
+from tests.peers.secret import Secret, secret
 
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium (on Debian: apt install chromium)"),
     pytest.mark.skipif(not PACKAGE.is_dir(), reason="scripts/test installs Hydrogen, with npm"),
 ]
-PICTURES = os.environ.get("PEERS_PICTURES")
-"""A folder for pictures of the pages, for whoever wants to look."""
-_numbers = count()
+_ROOMS = ".RoomList a"
+_SAID = ".Timeline_message"
+_NUMBERS = 60
+
+
+@dataclass
+class Scene:
+    """Who is there, and Alice's page."""
+
+    server: LiveServer
+    tab: Tab
+    alice: Client
+    carol: Client
+    dave: Secret
+    checks: Checks = field(default_factory=Checks)
+    room_id: str = ""
+
+    async def seen(self, what: str, expression: str) -> None:
+        """Counts what is to be seen on Alice's page."""
+        await self.checks.seen(what, self.tab, expression)
+
+    async def types(self, text: str) -> None:
+        """Alice writes in the room that she looks at."""
+        await self.tab.type(".MessageComposer textarea", text)
+        await self.tab.press("Enter")
+
+    async def chooses(self, text: str, option: str) -> None:
+        """Alice takes something from the menu of a message."""
+        options = f"{says(_SAID, text)}?.querySelector('.Timeline_messageOptions')"
+        await choose(self.tab, f"{option} in the menu of {text!r}", button(option), f"{options}?.click()")
+
+    async def opens(self, name: str) -> None:
+        """Alice looks at a room."""
+        await press(self.tab, f"{name} is listed", says(_ROOMS, name))
 
 
 @pytest.fixture
@@ -37,129 +81,211 @@ async def server(tmp_path: Path) -> AsyncIterator[LiveServer]:
 
 
 async def test_people_in_browsers_talk(server: LiveServer, tmp_path: Path) -> None:
-    async with ClientSession() as session, hydrogen(tmp_path) as page, chromium(tmp_path) as browser:
-        await _converse(server, session, page, browser)
+    async with (
+        ClientSession() as session,
+        secret(server, "dave", tmp_path) as dave,
+        hydrogen(tmp_path) as page,
+        chromium(tmp_path) as browser,
+        browser.tab(f"{page}?on={quote(server.url)}") as tab,
+    ):
+        alice, carol = [await registered(server, session, name) for name in ("alice", "carol")]
+        scene = Scene(server, tab, alice, carol, dave)
+        for part in (_log_in, _enters, _talks, _acts, _shows_pictures, _scrolls, _keeps_secrets, _comes_back):
+            await part(scene)
+        await _details(scene)
+        await _speaks_http(scene)
+        await _log_out(scene)
+        assert len(scene.checks.done) >= 40, scene.checks.done
 
 
-async def _converse(server: LiveServer, session: ClientSession, page: str, browser: Chromium) -> None:
-    people = {name: await _registered(server, session, name) for name in ("alice", "carol")}
-    carol = people["carol"]
-    at = f"?on={quote(server.url)}"
-    async with browser.tab(page + at) as alice:
-        await _log_in(alice, "alice", server)
-        room_id = await _enters(alice, people["alice"], carol)
-        await _talks(alice, carol, room_id)
-        await _picture(alice, "room")
-        await _scrolls(alice, carol, room_id)
-        await _speaks_http(alice, people["alice"], server, room_id)
-        await _log_out(alice)
-
-
-async def _registered(server: LiveServer, session: ClientSession, name: str) -> Client:
-    client = Client(session, server.url)
-    body = {"username": name, "password": PASSWORD, "auth": {"type": "m.login.dummy"}}
-    said = await client.ok("POST", "register", json=body)
-    client.user_id, client.device_id, client.access_token = (
-        said["user_id"],
-        said["device_id"],
-        said["access_token"],
-    )
-    return client
-
-
-async def _click(tab: Tab, what: str, element: str) -> None:
-    """Clicks what a JavaScript expression finds, once it is there."""
-    await tab.until(what, element)
-    await tab.run(f"({element}).click()")
-
-
-def _button(text: str) -> str:
-    return (
-        f"[...document.querySelectorAll('button')].find((one) => one.innerText.trim() === {json.dumps(text)})"
-    )
-
-
-def _says(selector: str, text: str) -> str:
-    found = f"[...document.querySelectorAll({json.dumps(selector)})]"
-    return f"{found}.find((one) => one.innerText.includes({json.dumps(text)}))"
-
-
-async def _log_in(tab: Tab, name: str, server: LiveServer) -> None:
-    await tab.until("the server was asked how to log in", _says(".LoginView_forwardInfo", server.url))
-    await tab.until("a form for the password", "document.querySelector('#password')")
+async def _log_in(scene: Scene) -> None:
+    tab = scene.tab
+    await scene.seen("the server was asked how to log in", says(".LoginView_forwardInfo", scene.server.url))
+    await scene.seen("a form for the password", "document.querySelector('#password')")
     for password in ("wrong", PASSWORD):
-        await tab.type("#username", name)
+        await tab.type("#username", "alice")
         await tab.type("#password", password)
         await tab.run("document.querySelector('.PasswordLoginView button[type=submit]').click()")
         if password == "wrong":
-            await tab.until("a wrong password is told", _says("body", "Your username and/or password"))
-    await tab.until("the first sync is done", "document.querySelector('.SessionView .RoomList')")
+            await scene.seen("a wrong password is told", says("body", "Your username and/or password"))
+    await scene.seen("the first sync is done", "document.querySelector('.SessionView .RoomList')")
 
 
-async def _enters(tab: Tab, alice: Client, carol: Client) -> str:
-    room_id: str = await carol.create_room(name="Tea", invite=[alice.user_id])
-    await _click(tab, "the invitation is listed", _says(".RoomList a", "Tea"))
-    await tab.until("who invites", _says(".InviteView_inviter", carol.user_id))
-    await _click(tab, "one can accept", _button("Accept"))
-    await tab.until("the room is shown", "document.querySelector('.RoomView textarea')")
-    await tab.until("its history too", _says(".AnnouncementView", 'named the room "Tea"'))
-    return room_id
+async def _enters(scene: Scene) -> None:
+    alice, carol = scene.alice, scene.carol
+    scene.room_id = await carol.create_room(name="Tea", invite=[alice.user_id])
+    await scene.seen("the invitation is listed", says(_ROOMS, "Tea"))
+    await scene.opens("Tea")
+    await scene.seen("who invites", says(".InviteView_inviter", carol.user_id))
+    await press(scene.tab, "one can accept", button("Accept"))
+    await scene.seen("the room is shown", "document.querySelector('.RoomView textarea')")
+    await scene.seen("its history too", says(".AnnouncementView", 'named the room "Tea"'))
+    membership = await carol.state(scene.room_id, "m.room.member", alice.user_id)
+    scene.checks.so("carol knows that alice is there", membership["membership"] == "join")
 
 
-async def _sends(carol: Client, room_id: str, kind: str, content: dict[str, Any]) -> str:
-    path = f"rooms/{quote(room_id)}/send/{kind}/t{next(_numbers)}"
-    sent: str = (await carol.ok("PUT", path, json=content))["event_id"]
-    return sent
-
-
-async def _types(tab: Tab, text: str) -> None:
-    await tab.type(".MessageComposer textarea", text)
-    await tab.press_enter()
-
-
-async def _talks(tab: Tab, carol: Client, room_id: str) -> None:
-    first = await _sends(carol, room_id, "m.room.message", {"msgtype": "m.text", "body": "good morning"})
-    await tab.until("carol's message", _says(".Timeline_message", "good morning"))
-    await _types(tab, "good morning to you")
-    await until(carol, lambda: _has(carol, room_id, "good morning to you"))
+async def _talks(scene: Scene) -> None:
+    carol, room_id = scene.carol, scene.room_id
+    first = await carol.send(room_id, "good morning")
+    await scene.seen("carol's message", says(_SAID, "good morning"))
+    await scene.types("good morning to you")
+    answer = await _written(scene, "alice's message, at carol's", "good morning to you")
+    scene.checks.so("sent by alice", answer["sender"] == scene.alice.user_id)
     annotation = {"rel_type": "m.annotation", "event_id": first, "key": "👋"}
-    await _sends(carol, room_id, "m.reaction", {"m.relates_to": annotation})
-    await tab.until("carol's reaction", _says(".Timeline_messageReactions button", "👋"))
-    oops = await _sends(carol, room_id, "m.room.message", {"msgtype": "m.text", "body": "oops"})
-    await tab.until("carol's mistake", _says(".Timeline_message", "oops"))
-    await carol.ok("PUT", f"rooms/{quote(room_id)}/redact/{quote(oops)}/r1", json={})
-    await tab.until("taken back", f"!({_says('.Timeline_message', 'oops')})")
-    await carol.ok("PUT", f"rooms/{quote(room_id)}/state/m.room.name", json={"name": "Coffee"})
-    await tab.until("the room's new name", _says(".RoomHeader h2", "Coffee"))
+    await carol.send(room_id, {"m.relates_to": annotation}, "m.reaction")
+    await scene.seen("carol's reaction", says(".Timeline_messageReactions button", "👋"))
+    oops = await carol.send(room_id, "oops")
+    await scene.seen("carol's mistake", says(_SAID, "oops"))
+    await carol.redact(room_id, oops)
+    await scene.seen("taken back", f"!({says(_SAID, 'oops')})")
+    await carol.set_state(room_id, "m.room.name", {"name": "Coffee"})
+    await scene.seen("the room's new name", says(".RoomHeader h2", "Coffee"))
 
 
-async def _has(carol: Client, room_id: str, body: str) -> bool | None:
-    page = await carol.ok("GET", f"rooms/{quote(room_id)}/messages", params={"dir": "b", "limit": 20})
-    return True if any(event["content"].get("body") == body for event in page["chunk"]) else None
+async def _written(scene: Scene, what: str, body: str) -> dict[str, Any]:
+    """Alice's message with this body, when it has come to Carol."""
+    found = await scene.checks.told(
+        what,
+        scene.carol,
+        lambda: message(scene.carol, scene.room_id, lambda event: event["content"].get("body") == body),
+    )
+    assert found is not None
+    return found
 
 
-async def _scrolls(tab: Tab, carol: Client, room_id: str) -> None:
-    await _click(tab, "the room can be closed", "document.querySelector('.close-middle')")
-    for number in range(60):
-        await _sends(carol, room_id, "m.room.message", {"msgtype": "m.text", "body": f"number {number}"})
-    await tab.until("the unread count", "document.querySelector('.RoomList .badge')?.innerText >= '1'")
-    await _click(tab, "the room is opened", _says(".RoomList a", "Coffee"))
-    await tab.until("the last message", _says(".Timeline_message", "number 59"))
-    await tab.until("all is read", "!document.querySelector('.RoomList .badge:not(.hidden)')?.innerText")
+async def _acts(scene: Scene) -> None:
+    """What Alice does with messages."""
+    carol, room_id, checks = scene.carol, scene.room_id, scene.checks
+    question = await carol.send(room_id, "with milk?")
+    await scene.chooses("with milk?", "👍")
+    reactions = await checks.told(
+        "alice's reaction", carol, lambda: related(carol, room_id, question, "m.annotation")
+    )
+    checks.so("its key", reactions[0]["content"]["m.relates_to"]["key"] == "👍")
+    await scene.chooses("with milk?", "Reply")
+    await scene.types("and sugar")
+    reply = await checks.told(
+        "alice's reply",
+        carol,
+        lambda: message(carol, room_id, lambda e: "and sugar" in e["content"].get("body", "")),
+    )
+    relation = reply["content"]["m.relates_to"] if reply else {}
+    checks.so("to the question", relation["m.in_reply_to"]["event_id"] == question)
+    await scene.types("sorry")
+    sorry = await _written(scene, "alice's mistake", "sorry")
+    await scene.chooses("sorry", "Delete")
+    taken = f"rooms/{quote(room_id)}/event/{quote(sorry['event_id'])}"
+
+    async def gone() -> bool:
+        return not (await carol.ok("GET", taken))["content"]
+
+    await checks.told("taken back by alice", carol, gone)
 
 
-async def _speaks_http(tab: Tab, alice: Client, server: LiveServer, room_id: str) -> None:
+async def _shows_pictures(scene: Scene) -> None:
+    carol, checks, data = scene.carol, scene.checks, red_picture()
+    content = {"msgtype": "m.image", "body": "red.png", "url": await uploaded(carol, data)}
+    content["info"] = {"w": 320, "h": 240, "mimetype": "image/png", "size": len(data)}  # type: ignore[assignment]
+    await carol.send(scene.room_id, content)
+    drawn = "[...document.querySelectorAll('.Timeline img')].find((one) => one.alt === 'red.png' && one.naturalWidth)"
+    await scene.seen("carol's picture, through the service worker", f"({drawn})?.naturalWidth === 320")
+    worked = "navigator.serviceWorker.controller.scriptURL.endsWith('/sw.js')"
+    checks.so("which asked with alice's token", await scene.tab.run(worked))
+    address = await scene.tab.run(f"({drawn}).src")
+    status, _ = await Client(carol.session, carol.url).get(address.removeprefix(carol.url))
+    checks.so("nobody else may", "/_matrix/client/v1/media/thumbnail/" in address and status == 401)
+    file = scene.server.folder / "blue.png"
+    file.write_bytes(red_picture(64, 48))
+    async with scene.tab.choosing(file):
+        await press(scene.tab, "an attachment", "document.querySelector('.sendFile')")
+        await press(scene.tab, "a picture", button("Send picture"))
+    sent = await _written(scene, "alice's picture", "blue.png")
+    checks.so("its size is told", (sent["content"]["info"]["w"], sent["content"]["info"]["h"]) == (64, 48))
+    status, _ = await downloaded(carol, sent["content"]["url"])
+    checks.so("carol can fetch it", status == 200)
+    await picture(scene.tab, "hydrogen-pictures")
+
+
+async def _scrolls(scene: Scene) -> None:
+    """Alice's page is closed while much is said: a gap in her timeline, which she closes by scrolling back."""
+    tab, carol = scene.tab, scene.carol
+    await press(tab, "the room can be closed", "document.querySelector('.close-middle')")
+    address = await tab.run("location.href")
+    await tab.go("about:blank")
+    for number in range(_NUMBERS):
+        await carol.send(scene.room_id, f"number {number}.")
+    await tab.go(address)
+    await scene.seen("the session is kept when the page is loaded anew", says(_ROOMS, "Coffee"))
+    await scene.seen("the unread count", "document.querySelector('.RoomList .badge')?.innerText >= '1'")
+    await scene.opens("Coffee")
+    await scene.seen("the last message", says(_SAID, f"number {_NUMBERS - 1}."))
+    await scene.seen("all is read", "!document.querySelector('.RoomList .badge:not(.hidden)')?.innerText")
+    await tab.until("the history is scrolled back to its begin", _SCROLLED_BACK)
+    shown = await tab.run(f"[...document.querySelectorAll('{_SAID}')].map((one) => one.innerText).join('|')")
+    places = [shown.find(f"number {number}.") for number in range(_NUMBERS)]
+    scene.checks.so(
+        "sixty messages back, in order and none twice", places == sorted(places) and places[0] >= 0
+    )
+    scene.checks.so("and each is there once", all(shown.count(f"number {n}.") == 1 for n in range(_NUMBERS)))
+
+
+_SCROLLED_BACK = f"""(() => {{
+    const view = document.querySelector('.Timeline_scroller');
+    view.scrollTop = view.scrollTop > 1 ? 0 : 400;
+    return !document.querySelector('.GapView') && {says(_SAID, "number 0.")} && document.querySelector(".Timeline img[alt='blue.png']");
+}})()"""
+"""Up, and up again: what is fetched for a gap is put above, and only a movement shows it."""
+
+
+async def _keeps_secrets(scene: Scene) -> None:
+    dave, checks = scene.dave, scene.checks
+    room_id = await dave.creates("Vault", scene.alice.user_id)
+    await scene.opens("Vault")
+    await press(scene.tab, "one can accept dave's", button("Accept"))
+    await scene.seen("that it is encrypted", says(".AnnouncementView", "has enabled end-to-end encryption"))
+    await dave.knows(room_id, scene.alice.user_id)
+    await dave.says(room_id, "a secret")
+    await scene.seen("dave's secret", says(_SAID, "a secret"))
+    await scene.types("well kept")
+    await dave.reads("well kept")
+    checks.so("alice's secret, at dave's", not dave.failed)
+    stored = await scene.alice.messages(room_id)
+    checks.so("the server knows none", not any("secret" in json.dumps(event["content"]) for event in stored))
+
+
+async def _comes_back(scene: Scene) -> None:
+    await scene.tab.reload()
+    await scene.seen("the rooms after a reload", f"{says(_ROOMS, 'Coffee')} && {says(_ROOMS, 'Vault')}")
+    await scene.seen("the room that was open", says(".RoomHeader h2", "Vault"))
+    await scene.seen("secrets can still be read", f"{says(_SAID, 'a secret')} && {says(_SAID, 'well kept')}")
+    await scene.types("still here")
+    await scene.dave.reads("still here")
+    scene.checks.so("and written", not scene.dave.failed)
+    await picture(scene.tab, "hydrogen-secret")
+
+
+async def _details(scene: Scene) -> None:
+    tab = scene.tab
+    await press(tab, "options of the room", "document.querySelector('.room-options')")
+    await press(tab, "its details", button("Room details"))
+    await scene.seen("who is there is counted", says(".RoomDetailsView_row", "2"))
+    await press(tab, "they are listed", says("button.RoomDetailsView_row", "People"))
+    await scene.seen("dave is listed", says(".MemberListView, .RightPanelView", "dave"))
+
+
+async def _speaks_http(scene: Scene) -> None:
     """What a page of another origin may do: requests with a token, and /sync over a WebSocket."""
-    token, base = json.dumps(alice.access_token), json.dumps(server.url)
+    tab, alice, room_id = scene.tab, scene.alice, scene.room_id
+    token, base = json.dumps(alice.access_token), json.dumps(scene.server.url)
     put = f"""fetch({base} + "/_matrix/client/v3/rooms/{quote(room_id)}/typing/{quote(alice.user_id)}", {{
         method: "PUT", body: '{{"typing": true, "timeout": 1000}}',
         headers: {{ "Authorization": "Bearer " + {token}, "Content-Type": "application/json" }},
     }}).then((reply) => reply.status)"""
-    assert await tab.run(put) == 200
+    scene.checks.so("a page of another origin may ask", await tab.run(put) == 200)
     refused = (
         f'fetch({base} + "/_matrix/client/v3/account/whoami").then((r) => r.json()).then((e) => e.errcode)'
     )
-    assert await tab.run(refused) == "M_MISSING_TOKEN"
+    scene.checks.so("and reads what is refused", await tab.run(refused) == "M_MISSING_TOKEN")
     socket = f"""new Promise((done, failed) => {{
         const path = "/_matrix/client/unstable/chat.hearth.sync_websocket";
         const named = ["chat.hearth.sync", "access_token." + {token}];
@@ -167,19 +293,21 @@ async def _speaks_http(tab: Tab, alice: Client, server: LiveServer, room_id: str
         socket.onmessage = (event) => (done(event.data), socket.close());
         socket.onerror = () => failed(new Error("no socket"));
     }})"""
-    assert room_id in await tab.run(socket)
+    scene.checks.so("/sync over a WebSocket", room_id in await tab.run(socket))
 
 
-async def _log_out(tab: Tab) -> None:
-    await _click(tab, "the settings", "document.querySelector('a.settings')")
-    await _click(tab, "to log out", _button("Log out"))
-    await _click(tab, "sure", _button("Log out"))
-    await tab.until(
+async def _log_out(scene: Scene) -> None:
+    tab, alice = scene.tab, scene.alice
+    before = len((await alice.ok("GET", "devices"))["devices"])
+    await press(tab, "the settings", "document.querySelector('a.settings')")
+    await press(tab, "to log out", button("Log out"))
+    await press(tab, "sure", button("Log out"))
+    await scene.seen(
         "the login page",
         "document.querySelector('#username') || document.querySelector('.SessionPickerView')",
     )
 
+    async def gone() -> bool:
+        return len((await alice.ok("GET", "devices"))["devices"]) == before - 1
 
-async def _picture(tab: Tab, name: str) -> None:
-    if PICTURES:
-        await tab.picture(Path(PICTURES) / f"{name}.png")
+    await scene.checks.told("her device is gone", alice, gone)

@@ -10,6 +10,7 @@ import pytest
 from mautrix.appservice import DOUBLE_PUPPET_SOURCE_KEY
 from mautrix.errors import MExclusive, MForbidden
 from mautrix.types import (
+    BatchSendEvent,
     EventType,
     Membership,
     MessageType,
@@ -39,6 +40,35 @@ async def test_a_bridge_carries_a_conversation(bridge: Bridge) -> None:
     await _alice_by_the_bridge(bridge, alice, room)
     await _whoever_is_asked_for(bridge, alice)
     await _nothing_is_lost(bridge, alice, room)
+
+
+async def test_a_bridge_imports_what_was_said_before(bridge: Bridge) -> None:
+    alice, ghost = await bridge.person("alice"), bridge.ghost("dora")
+    await ghost.ensure_registered()
+    room = await ghost.create_room(
+        preset=RoomCreatePreset.PUBLIC, creation_content={"m.federate": False}, invitees=[alice.user_id]
+    )
+    await alice.join(room)
+    await bridge.az.intent.ensure_joined(room)
+    now = await ghost.send_text(room, "now")
+
+    def past(*numbers: int) -> list[BatchSendEvent]:
+        return [
+            BatchSendEvent(
+                content=TextMessageEventContent(msgtype=MessageType.TEXT, body=f"number {number}"),
+                type=EventType.ROOM_MESSAGE,
+                sender=ghost.mxid,
+                timestamp=1_500_000_000_000 + number,
+            )
+            for number in numbers
+        ]
+
+    newer = (await bridge.az.intent.beeper_batch_send(room, past(3, 4))).event_ids
+    older = (await bridge.az.intent.beeper_batch_send(room, past(1, 2))).event_ids
+    last = (await bridge.az.intent.beeper_batch_send(room, past(5), forward=True)).event_ids
+    seen = [event for event in await alice.messages(room, "f") if event["type"] == "m.room.message"]
+    assert [event["event_id"] for event in seen] == [*older, *newer, now, *last]
+    assert [event["origin_server_ts"] for event in seen[:4]] == [1_500_000_000_000 + n for n in range(1, 5)]
 
 
 async def _they_find_each_other(bridge: Bridge) -> None:

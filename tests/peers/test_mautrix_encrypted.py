@@ -126,7 +126,7 @@ async def test_an_encrypted_bridge_reads_and_writes(bridge: Bridge) -> None:
             assert (await bot.crypto.decrypt_megolm_event(event)).content.body == words
         # The bridge to alice: her keys were asked for, and one of them claimed.
         await bot.send_text(room, "an answer")
-        assert await asyncio.wait_for(read.get(), 20) == "an answer"
+        assert await asyncio.wait_for(read.get(), 60) == "an answer"
         # A second device of hers is news to the bridge, which comes with a transaction: the next message is for it too.
         changed: asyncio.Event = asyncio.Event()
         handle = bridge.az.device_list_handler
@@ -139,7 +139,7 @@ async def test_an_encrypted_bridge_reads_and_writes(bridge: Bridge) -> None:
         assert handle is not None
         bridge.az.device_list_handler = watch
         async with person_with_keys(bridge, await alice.log_in()) as second:
-            await asyncio.wait_for(changed.wait(), 20)
+            await asyncio.wait_for(changed.wait(), 60)
             second.add_event_handler(EventType.ROOM_MESSAGE, note)
             await bot.send_text(room, "to both of you")
-            assert {await asyncio.wait_for(read.get(), 20) for _ in range(2)} == {"to both of you"}
+            assert {await asyncio.wait_for(read.get(), 60) for _ in range(2)} == {"to both of you"}

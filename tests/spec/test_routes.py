@@ -74,13 +74,17 @@ def test_each_operation_asks_for_the_specifications_authentication() -> None:
     expect_none(wrong, "other authentication")
 
 
+# What /rooms/{roomId}/join does, to which guests have access: matrix-js-sdk knows this path only.
+MORE_FOR_GUESTS = {"client-server POST /_matrix/client/v3/join/{roomIdOrAlias}"}
+
+
 def test_guests_are_let_in_where_the_specification_does() -> None:
-    wrong = [
-        f"{o.line}: guest={e.guest}"
+    wrong = {
+        o.line: e.guest
         for o, _, e in implemented()
         if o.auth.value == "user" and o.guest is not None and o.guest is not e.guest
-    ]
-    expect_none(wrong, "guests")
+    }
+    assert wrong == dict.fromkeys(MORE_FOR_GUESTS, True)
 
 
 def test_what_is_documented_to_be_rate_limited_has_a_limit() -> None:

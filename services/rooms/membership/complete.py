@@ -6,6 +6,7 @@ from protocol.events import Event
 from services.ports import RemoteFailed
 from services.rooms.membership.candidates import candidates
 from services.rooms.membership.fill import fill
+from services.rooms.membership.left_before import leave_again
 from services.rooms.membership.rest import State, state_before_join
 from services.tenant import Tenant
 from storage.events import event_by_id
@@ -24,6 +25,7 @@ async def complete(tenant: Tenant, room: PartialRoom) -> None:
     if state is None:
         state = await _shown_by_any(tenant, room, stored.event)
     await fill(tenant, room, stored.position, state)
+    await leave_again(tenant, room.room_id)
 
 
 async def _shown_by_any(tenant: Tenant, room: PartialRoom, join: Event) -> State:

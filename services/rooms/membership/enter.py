@@ -17,6 +17,7 @@ from services.rooms.membership.bring_along import bring_along
 from services.rooms.membership.candidates import first_answer
 from services.rooms.membership.first_part import FirstPart, first_part
 from services.rooms.membership.from_template import SUPPORTED, event_from
+from services.rooms.membership.left_before import leave_again
 from services.rooms.membership.observations import EventsLeftOut
 from services.rooms.membership.profile import filled_in
 from services.rooms.membership.restricted import AUTHORISED_VIA
@@ -28,7 +29,7 @@ from services.rooms.serving.auth_chain import auth_chain_ids
 from services.tenant import Tenant
 from storage.events import Standing, events_by_id
 from storage.servers.handshakes import residence
-from storage.servers.partial_rooms import join_of_partial
+from storage.servers.partial_rooms import join_of_partial, number_of_members
 
 
 async def enter(
@@ -101,7 +102,9 @@ async def _enter_through(
     if joined.members_omitted:
         first = FirstPart(tuple(room.state.values()), room.auth_chain, tuple(joined.servers_in_room))
     else:
-        first = first_part(room, join)
+        async with tenant.database.read() as tx:
+            known = await number_of_members(tx, room_id)
+        first = first_part(room, join, known)
     partial = Partial(server, first.servers) if first.servers is not None else None
     if partial is not None and not joined.members_omitted:
         state = {key: event.event_id for key, event in room.state.items()}
@@ -113,6 +116,8 @@ async def _enter_through(
         return room.create
     if partial is not None:
         tenant.partial_rooms.work.set()
+    else:
+        await leave_again(tenant, room_id)
     return room.create
 
 

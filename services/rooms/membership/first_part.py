@@ -26,17 +26,18 @@ class FirstPart:
     servers: tuple[ServerName, ...] | None
 
 
-def first_part(room: EnteredRoom, join: Event) -> FirstPart:
-    """What is written of a room that was shown to us whole."""
+def first_part(room: EnteredRoom, join: Event, known: int) -> FirstPart:
+    """What is written of a room that was shown to us whole. So many members are known here from when we were in it before: who
+    of them is not there any more is found out some at a time, too."""
     members = [event for key, event in room.state.items() if key[0] == MEMBER]
-    if len(members) <= MANY:
-        return FirstPart(tuple(room.state.values()), room.auth_chain, None)
     joined = [event for event in members if event.membership == "join"]
+    servers = tuple(dict.fromkeys(server_of(event.sender) for event in joined))
+    if len(members) <= MANY:
+        return FirstPart(tuple(room.state.values()), room.auth_chain, servers if known > MANY else None)
     kept = {event.event_id for event in joined[:HEROES]} | {
         event.event_id for event in members if event.key == join.key
     }
     later = [event for event in members if event.event_id not in kept]
     left_out = {event.event_id for event in later}
     state = [event for event in room.state.values() if event.event_id not in left_out]
-    servers = dict.fromkeys(server_of(event.sender) for event in joined)
-    return FirstPart(state, [*room.auth_chain, *later], tuple(servers))
+    return FirstPart(state, [*room.auth_chain, *later], servers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocol.ids import RoomID, ServerName
+from protocol.ids import RoomID, ServerName, UserID
 from protocol.matrix_error import MatrixError
 from services.observations import Level
 from services.ports import RemoteFailed
@@ -34,3 +34,16 @@ class RoomNotCompleted:
 
     def __str__(self) -> str:
         return f"{self.room_id} waits for its members: {self.failed}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotLeftAgain:
+    """A user of ours had left a room in which others say the user is, and cannot leave it anew."""
+
+    room_id: RoomID
+    user_id: UserID
+    failed: MatrixError
+    level: Level = Level.WARNING
+
+    def __str__(self) -> str:
+        return f"{self.user_id} had left {self.room_id}, and is said to be in it again: {self.failed}"

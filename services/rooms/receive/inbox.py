@@ -9,6 +9,7 @@ an event is placed only once, however often it is tried.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,24 +31,30 @@ from services.rooms.head import UnknownRoom
 from services.rooms.membership.whole import until_whole
 from services.rooms.policy import received_under_policy
 from services.rooms.receive.gaps import receive_with_what_it_needs
-from services.rooms.receive.observations import EventRefused, TooManyWait
+from services.rooms.receive.observations import EventRefused, TooManyWait, TooMuchWaits
 from services.rooms.receive.place import Committing, Missing, begin_to_receive
 from services.rooms.receive_state import StateUnknown
 from services.tenant import Tenant
 from storage.journal import Stale
 from storage.servers.inbound import (
+    PDU_ROW,
     InboundPdu,
+    drop_beyond,
     drop_oldest,
     forget_pdus,
     forget_responses,
     keep_pdus,
     kept_pdus,
+    waiting_bytes,
 )
 
 QUICK = 1.0  # seconds that a sender waits for its events to be placed
 MAX_WAITING = 500  # events of a room in memory: more are kept in the database until there is room
 MAX_KEPT = 5_000  # events of a room that wait in the database: of more the oldest are dropped
 MAX_KEPT_BYTES = 64 * 1024 * 1024
+MAX_IN_ALL = 10_000  # events of all rooms in memory; beyond that few of each room
+FEW = 10
+LOOKS = 100  # times that it is looked how much waits in all rooms, while as much comes as may wait
 _AT_ONCE = 100  # events of a room that are taken up again together
 _LOOK_EVERY = 10_000  # ms
 _LEFT_BEHIND = 120_000  # ms after which somebody else takes up what has not been done
@@ -64,7 +71,7 @@ async def take_over(tenant: Tenant, origin: ServerName, events: Sequence[Event])
 
     The events have been checked as far as that goes without their rooms. Raises what makes it right to send them again.
     """
-    now = [event for event in events if tenant.inbound.length(event.room_id) < MAX_WAITING]
+    now = [event for event in events if _has_room(tenant, event.room_id)]
     jobs = {event: _put(tenant, origin, event) for event in now}
     if jobs:
         await asyncio.wait(jobs.values(), timeout=QUICK)
@@ -80,6 +87,11 @@ async def take_over(tenant: Tenant, origin: ServerName, events: Sequence[Event])
             if event in jobs:
                 jobs[event].add_done_callback(partial(_finished, tenant, event))
     return set(failed)
+
+
+def _has_room(tenant: Tenant, room_id: RoomID) -> bool:
+    waiting = tenant.inbound.length(room_id)
+    return waiting < FEW or (waiting < MAX_WAITING and tenant.inbound.total < MAX_IN_ALL)
 
 
 def _failure(done: asyncio.Future[None]) -> BaseException | None:
@@ -131,9 +143,27 @@ async def _keep(tenant: Tenant, origin: ServerName, events: Sequence[Event]) -> 
         # What comes after them names what was before it: once that is placed, they are asked for as any other gap.
         for room_id in sorted({event.room_id for event in events}):
             dropped[room_id] = len(await drop_oldest(tx, room_id, MAX_KEPT, MAX_KEPT_BYTES))
+    await _share(tenant, sum(len(pdu.json) + PDU_ROW for pdu in pdus))
     for room_id, number in dropped.items():
         if number:
             tenant.observe(TooManyWait(room_id, number))
+
+
+async def _share(tenant: Tenant, more: int) -> None:
+    """So much more waits. What is too much in all rooms together is dropped, of those servers that have sent most. Not each time
+    it is looked."""
+    most, staged = tenant.settings.federation.max_waiting, tenant.staged
+    staged.unseen += more
+    if staged.unseen < most // LOOKS:
+        return
+    staged.unseen = 0
+    async with tenant.database.transaction() as tx:
+        if await waiting_bytes(tx) <= most:
+            return
+        gone = await drop_beyond(tx, most - most // 10)
+    if gone:
+        server = Counter(origin for _, origin in gone).most_common(1)[0][0]
+        tenant.observe(TooMuchWaits(len(gone), len({room_id for room_id, _ in gone}), server))
 
 
 def _finished(tenant: Tenant, event: Event, done: asyncio.Future[None]) -> None:
@@ -162,7 +192,7 @@ async def take_up_again(tenant: Tenant, received_until: int) -> int:
         if event is None:
             async with tenant.database.transaction() as tx:
                 await forget_pdus(tx, pdu.room_id, [pdu.event_id])
-        elif tenant.inbound.length(pdu.room_id) < MAX_WAITING:
+        elif _has_room(tenant, pdu.room_id):
             _put(tenant, pdu.origin, event).add_done_callback(partial(_finished, tenant, event))
     return len(kept)
 

@@ -24,6 +24,22 @@ class EventRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class TooMuchWaits:
+    """Events of all rooms come faster than they can be placed: some are dropped, of who has sent most, and asked for later."""
+
+    dropped: int
+    rooms: int
+    server: ServerName
+    level: Level = Level.WARNING
+
+    def __str__(self) -> str:
+        where = (
+            f"{self.dropped} events in {self.rooms} rooms do not any more, most of them from {self.server}"
+        )
+        return f"too much waits to be placed in all: {where}"
+
+
+@dataclass(frozen=True, slots=True)
 class TooManyWait:
     """Events of a room come faster than they can be placed: the oldest that wait are dropped, and asked for later."""
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from protocol.events import Event, StateKey
+from protocol.events import MEMBER, Event, StateKey
 from protocol.ids import ServerName
 from protocol.matrix_error import Unknown
 from protocol.room_versions import RoomVersion
@@ -20,11 +20,11 @@ from services.tenant import Tenant
 from storage import topics
 from storage.events import events_by_id
 from storage.journal import Row, Stale
-from storage.rooms import APPEND_STATE_DELTA
+from storage.rooms import APPEND_STATE_DELTA, current_state_ids, current_state_ids_of_ours
 from storage.servers.handshakes import residence
 from storage.servers.inbound import APPEND_BACKWARD_EXTREMITY
-from storage.servers.partial_rooms import MARK_PARTIAL
-from storage.state import EMPTY, state_ids_at
+from storage.servers.partial_rooms import FORGET_MARK, MARK_PARTIAL
+from storage.state import EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ async def _place(
     more = await _missing_before(tenant, join)
     if partial is not None:
         more.append(Row(MARK_PARTIAL, (join.room_id, join.event_id, partial.server, list(partial.servers))))
+    else:
+        more.append(Row(FORGET_MARK, (join.room_id,)))
     try:
         async with tenant.heads.locked(join.room_id) as head:
             if head.pending is not None and not head.pending.done():
@@ -111,7 +113,8 @@ async def _enter(
     more: Sequence[Row],
 ) -> asyncio.Future[list[int]]:
     is_new = head.version == 0
-    changes = await _changes(tenant, head, after)
+    is_partial = any(row.statement is MARK_PARTIAL for row in more)
+    changes = await _changes(tenant, head, after, is_partial=is_partial)
     # One layer, on nothing: what is missing of it is filled in later (membership/complete.py).
     snapshot, rows = await stored_state(tenant, EMPTY, join.room_id, ids_of(after))
     branch = Branch(snapshot, replaced, snapshot, changes, (join.event_id,))
@@ -132,11 +135,19 @@ async def _enter(
     return commit(tenant, [change], head)
 
 
-async def _changes(tenant: Tenant, head: Head, after: Mapping[StateKey, Event]) -> StateChanges:
+async def _changes(
+    tenant: Tenant, head: Head, after: Mapping[StateKey, Event], *, is_partial: bool
+) -> StateChanges:
+    """What changes in the room's state as we know it. Where not all members are shown, those that we knew stay until we are told
+    of all (membership/fill.py), so that only what differs is written then: nothing is decided by them so long."""
     if head.version == 0:
         return after
     async with tenant.database.read() as tx:
-        before = await state_ids_at(tx, head.snapshot.snapshot)
+        if is_partial:
+            members = [state_key for event_type, state_key in after if event_type == MEMBER]
+            before = await current_state_ids_of_ours(tx, head.room_id, members)
+        else:
+            before = await current_state_ids(tx, head.room_id)
     changed = {key: event for key, event in after.items() if before.get(key) != event.event_id}
     return changed | dict.fromkeys(before.keys() - after.keys())
 

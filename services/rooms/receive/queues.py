@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 Job = Callable[[], Coroutine[Any, Any, Coroutine[Any, Any, None] | None]]
 """What is to be done in the room's turn; it may return what is left to be done beside the next job."""
+
+
+@dataclass(slots=True)
+class Staged:
+    """How many bytes of events that wait were written down here since this process last looked how much waits in all."""
+
+    unseen: int = 0
 
 
 class RoomQueues:
@@ -40,6 +48,11 @@ class RoomQueues:
     def length(self, room_id: str) -> int:
         """How many jobs wait in the room."""
         return len(self._waiting.get(room_id, ()))
+
+    @property
+    def total(self) -> int:
+        """How many jobs wait or run in all rooms together."""
+        return len(self._named)
 
     async def stop(self) -> None:
         """Ends what is running; what waited is not done any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from protocol.ids import server_of
 from services.sync.sliding.request import RoomConfig, RoomsList, Scope, SlidingRequest, combined
 from services.sync.sliding.room_list import Entry, RoomList
 from storage.database import Tx
@@ -44,20 +45,42 @@ class Matched:
         return in_list or (room_id in self.subscribed and (scope.rooms is None or room_id in scope.rooms))
 
 
-async def matched(tx: Tx | None, rooms: RoomList, request: SlidingRequest) -> Matched:
-    """What the request matches in the user's rooms as they are known now."""
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """Rooms whose members are still to come do not match where members are asked for: a client that wants to be told of all
+    would take those that are known for all, and encrypt for too few.
+    """
+
+    rooms: RoomList
+
+    def hides(self, room_id: str, config: RoomConfig) -> bool:
+        return room_id in self.rooms.partial and config.wants_members_of_others(server_of(self.rooms.user_id))
+
+    def left_out(self, entries: tuple[Entry, ...], config: RoomConfig) -> tuple[Entry, ...]:
+        if not self.rooms.partial:
+            return entries
+        return tuple(entry for entry in entries if not self.hides(entry.room_id, config))
+
+
+async def matched(tx: Tx | None, rooms: RoomList, request: SlidingRequest, at: int) -> Matched:
+    """What the request matches in the user's rooms as they are known now; `tx` sees the database at position `at`."""
     sources: dict[str, list[RoomConfig]] = {}
     windows: dict[str, frozenset[str]] = {}
     counts: dict[str, int] = {}
     version = rooms.version
+    hidden = _Hidden(rooms)
     for name, asked in request.lists.items():
-        entries = await rooms.filtered(tx, asked.filter)
+        entries = hidden.left_out(await rooms.filtered(tx, asked.filter, at), asked.config)
         counts[name] = len(entries)
         window = frozenset(entry.room_id for entry in _within(entries, asked))
         windows[name] = window
         for room_id in window:
             sources.setdefault(room_id, []).append(asked.config)
-    subscribed = frozenset(room for room in request.subscriptions if _may_be_seen(rooms.entries.get(room)))
+    subscribed = frozenset(
+        room_id
+        for room_id, config in request.subscriptions.items()
+        if _may_be_seen(rooms.entries.get(room_id)) and not hidden.hides(room_id, config)
+    )
     for room_id in subscribed:
         sources.setdefault(room_id, []).append(request.subscriptions[room_id])
     combinations: dict[tuple[RoomConfig, ...], RoomConfig] = {}

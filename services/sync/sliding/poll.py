@@ -96,9 +96,13 @@ class _Poll:
         else:
             known = self._tenant.sliding.find(key, now)
             state = known.at(pos)
+        tries = 0
         while True:
             self._listener = await self._tenant.listeners.of(self._requester.user_id)
             found = await self._look(state)
+            tries += 1
+            if tries <= _REREADS and not found.state.settled and (pos is None or not found.is_news):
+                continue  # another request has read the list from a later snapshot than this look's
             if found.is_news or pos is None:
                 break
             state = found.state
@@ -122,7 +126,7 @@ class _Poll:
         """Waits for news that the last look could not see; False at the timeout, and when the client has gone."""
         listener, since = self._listener, state.token
         assert since is not None
-        if listener.rooms is None or listener.last > since.position or listener.ephemeral > since.ephemeral:
+        if listener.may_know_after(since.position, since.ephemeral):
             return True
         left = self._deadline - asyncio.get_running_loop().time()
         if left <= 0 or self._gone.is_set():
@@ -147,20 +151,26 @@ class _Poll:
         async with AsyncExitStack() as stack:
             if noted is not None and joined is not None and await self._is_quiet(state):
                 lazily = await stack.enter_async_context(connection(self._tenant.database))
-                look = await self._new_look(state, lazily, Token(told, ephemeral), joined, noted)
+                look = await self._new_look(state, lazily, generation, Token(told, ephemeral), joined, noted)
                 return await self._found(look, look, state, None)
             tx = await stack.enter_async_context(self._tenant.database.snapshot())
             now = await joined_rooms_now(tx, self._requester.user_id)
             joined_now, at = now.rooms, now.position
             lazily = await stack.enter_async_context(connection(self._tenant.database, tx))
             upto = Token(at if noted is None else told, ephemeral)
-            look = await self._new_look(state, lazily, upto, frozenset(joined_now), noted)
+            look = await self._new_look(state, lazily, generation, upto, frozenset(joined_now), noted)
             await self._rooms.refresh(tx, listener, generation, told, at, look.likings)
             of_rooms = replace(look, upto=Token(at, ephemeral), noted=None)
             return await self._found(look, of_rooms, state, tx)
 
     async def _new_look(
-        self, state: State, lazily: Lazily, upto: Token, joined: Collection[str], noted: Noted | None
+        self,
+        state: State,
+        lazily: Lazily,
+        generation: int,
+        upto: Token,
+        joined: Collection[str],
+        noted: Noted | None,
     ) -> Look:
         return Look(
             tenant=self._tenant,
@@ -172,8 +182,9 @@ class _Poll:
             joined=joined,
             now=self._tenant.clock.now(),
             listener=self._listener,
+            generation=generation,
             memory=DeviceMemory(),
-            likings=await likings_of(self._tenant, self._listener, lazily),
+            likings=await likings_of(self._tenant, self._listener, generation, lazily, upto.position),
             noted=noted,
             full_state=False,
             state_after=False,
@@ -185,14 +196,18 @@ class _Poll:
         rooms = self._rooms
         if rooms.may_differ(self._listener):
             return False
-        if not rooms.knows_children(asked.filter for asked in self._request.lists.values()):
+        if not self._knows_children():
             return False
-        return not due(state, await self._matched(None, state), rooms)
+        return not due(state, await self._matched(None, state, rooms.known), rooms)
 
-    async def _matched(self, tx: Tx | None, state: State) -> Matched:
-        if state.matched is not None and state.matched.is_of(self._rooms, self._request):
-            return state.matched
-        return await matched(tx, self._rooms, self._request)
+    def _knows_children(self) -> bool:
+        return self._rooms.knows_children(asked.filter for asked in self._request.lists.values())
+
+    async def _matched(self, tx: Tx | None, state: State, at: int) -> Matched:
+        known = state.matched
+        if known is not None and known.is_of(self._rooms, self._request) and self._knows_children():
+            return known
+        return await matched(tx, self._rooms, self._request, at)
 
     async def _found(self, look: Look, of_rooms: Look, state: State, tx: Tx | None) -> _Found:
         rooms = await self._told(of_rooms, look, state, tx)
@@ -235,17 +250,17 @@ class _Poll:
 
     async def _told(self, look: Look, outer: Look, state: State, tx: Tx | None) -> _RoomsTold:
         """What is told of rooms; without `tx` nothing, since there is nothing to be told."""
-        found = await self._matched(tx, state)
-        tellings = due(state, found, self._rooms)
+        at, rooms = look.upto.position, self._rooms
+        found = await self._matched(tx, state, at)
+        tellings = due(state, found, rooms)
         if tx is None or not tellings:
             return _RoomsTold(found, {}, not tellings)
-        at, rooms = look.upto.position, self._rooms
         for _ in range(_REREADS):
             old = [room_id for room_id, telling in tellings.items() if telling.entry.read_at < at]
             if not old:
                 break
             await rooms.reread(tx, old, at, look.likings)
-            found = await self._matched(tx, state)
+            found = await self._matched(tx, state, at)
             tellings = due(state, found, rooms)
         # An entry that another request has read from a later snapshot is told of by the next look.
         now: list[Telling] = [telling for telling in tellings.values() if telling.entry.read_at == at]

@@ -37,6 +37,15 @@ class RequiredState:
         """Are all members asked for, however many they are?"""
         return not self.lazy_members and bool(self.include & {(None, None), (MEMBER, None)})
 
+    def wants_members_of_others(self, server: str) -> bool:
+        """Are members asked for who may be on another server than this one, other than as the client comes to need them?"""
+        if self.exclude & {(None, None), (MEMBER, None)}:
+            return False
+        named = [key for event_type, key in self.include if event_type in (None, MEMBER) and key is not None]
+        return self.wants_all_members or any(
+            user.startswith("@") and not user.endswith(f":{server}") for user in named
+        )
+
 
 def _is_in(elements: frozenset[Element], event_type: str, state_key: str) -> bool:
     return not elements.isdisjoint(
@@ -60,6 +69,10 @@ class RoomConfig:
         """«if and only if a) any of the configs have `lazy_members` set to true AND b) there are no configs that return
         all membership events»."""
         return any(p.lazy_members for p in self.parts) and not any(p.wants_all_members for p in self.parts)
+
+    def wants_members_of_others(self, server: str) -> bool:
+        """Would it be answered wrongly from a state in which other servers' members are missing?"""
+        return any(part.wants_members_of_others(server) for part in self.parts)
 
     @property
     def elements(self) -> frozenset[Element]:

@@ -6,7 +6,7 @@ the list is read anew; what is known of rooms in which nothing happened is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +58,18 @@ class Entry:
         return str(self.row["membership"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Children:
+    """The children of a space, as they were at a position."""
+
+    rooms: frozenset[str]
+    read_at: int
+
+
 class RoomList:
-    """The rooms of one user."""
+    """The rooms of one user. Requests that look at the same time may have older and newer snapshots: what was read from an
+    older one does not take the place of what is known from a newer one.
+    """
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -69,9 +79,12 @@ class RoomList:
         """Counts what may have changed any list."""
         self.known = -1
         """All that happened up to here is in it, as far as `follows` says so."""
+        self.partial: frozenset[str] = frozenset()
+        """The listed ones whose members are still to come."""
         self.direct: frozenset[str] = frozenset()
         self.tags: dict[str, frozenset[str]] = {}
-        self._children: dict[str, frozenset[str]] = {}
+        self._own_data_read_at = -1
+        self._children: dict[str, _Children] = {}
         self._filtered: dict[ListFilter, tuple[Entry, ...]] = {}
         self._listener: Listener | None = None
         self._generation = -1
@@ -102,7 +115,7 @@ class RoomList:
         if self.follows(listener) and self._generation == generation:
             noted = listener.noted_since(self.known)
             if noted.account_data:
-                await self._read_own_data(tx)
+                await self._read_own_data(tx, at)
             if likings != self._likings:
                 await self._read(tx, None, at, likings)
             elif noted.events:
@@ -110,7 +123,7 @@ class RoomList:
             self._likings = likings
             self.known = max(self.known, told)
             return
-        await self._read_own_data(tx)
+        await self._read_own_data(tx, at)
         await self._read(tx, None, at, likings)
         self._listener, self._generation, self.known = listener, generation, at
         self._likings = likings
@@ -121,7 +134,7 @@ class RoomList:
         if old:
             await self._read(tx, old, at, likings)
 
-    async def _read_own_data(self, tx: Tx) -> None:
+    async def _read_own_data(self, tx: Tx, at: int) -> None:
         direct: set[str] = set()
         tags: dict[str, frozenset[str]] = {}
         for row in await sliding.direct_and_tags(tx, self.user_id):
@@ -131,6 +144,9 @@ class RoomList:
                 tags[row["room_id"]] = frozenset(found) if isinstance(found, dict) else frozenset()
             else:
                 direct.update(_direct_rooms(content))
+        if at < self._own_data_read_at:
+            return
+        self._own_data_read_at = at
         if self.direct != direct or self.tags != tags:
             self.direct, self.tags = frozenset(direct), tags
             self._changed()
@@ -147,24 +163,25 @@ class RoomList:
             else:
                 known = self.entries[room_id].facts
             read.append(await self._entry(tx, row, known, at, likings))
-        spaces = self._children.keys() & set(moved)
-        children = await _children_of(tx, spaces)
         if room_ids is None:
             there = {entry.room_id for entry in read}
-            for gone in [room_id for room_id in self.entries if room_id not in there]:
+            old = [room_id for room_id, entry in self.entries.items() if entry.read_at <= at]
+            for gone in [room_id for room_id in old if room_id not in there]:
                 del self.entries[gone]
         for entry in read:
             before = self.entries.get(entry.room_id)
             if before is None or before.read_at <= at:
                 self.entries[entry.room_id] = entry
-        self._children |= children
         if moved or room_ids is None:
             self._sort()
 
     def _has_moved(self, row: asyncpg.Record) -> bool:
         before = self.entries.get(row["room_id"])
         return (
-            before is None or before.position != _position(row) or before.row["event_id"] != row["event_id"]
+            before is None
+            or before.position != _position(row)
+            or before.row["event_id"] != row["event_id"]
+            or before.row["is_partial"] != row["is_partial"]
         )
 
     async def _entry(self, tx: Tx, row: asyncpg.Record, facts: Facts, at: int, likings: Likings) -> Entry:
@@ -188,28 +205,45 @@ class RoomList:
         listed = [entry for entry in self.entries.values() if entry.is_listed]
         listed.sort(key=lambda entry: entry.position, reverse=True)
         self.order = tuple(listed)
+        self.partial = frozenset(entry.room_id for entry in listed if entry.row["is_partial"])
         self._changed()
 
     def _changed(self) -> None:
         self.version += 1
         self._filtered.clear()
 
-    async def filtered(self, tx: Tx | None, wanted: ListFilter) -> tuple[Entry, ...]:
-        """The rooms that the filter lets through; without `tx` only if all that is needed is known."""
+    async def filtered(self, tx: Tx | None, wanted: ListFilter, at: int) -> tuple[Entry, ...]:
+        """The rooms that the filter lets through; without `tx` only if all that is needed is known. `tx` sees the database at
+        position `at`.
+        """
         found = self._filtered.get(wanted)
         if found is None:
-            spaces = (wanted.spaces or frozenset()) - self._children.keys()
+            spaces = [space for space in wanted.spaces or () if not self._knows_children(space)]
             if spaces and tx is not None:
-                self._children |= await _children_of(tx, spaces)
+                self._keep_children(await _children_of(tx, spaces), at)
             found = self.order
             if wanted != ListFilter():
                 found = tuple(entry for entry in self.order if self._is_wanted(wanted, entry))
-            self._filtered[wanted] = found
+            if all(map(self._knows_children, wanted.spaces or ())):
+                self._filtered[wanted] = found
         return found
+
+    def _keep_children(self, read: Mapping[str, frozenset[str]], at: int) -> None:
+        for space, rooms in read.items():
+            before = self._children.get(space)
+            if before is None or before.read_at <= at:
+                self._children[space] = _Children(rooms, at)
+                if before is not None and before.rooms != rooms:
+                    self._changed()
 
     def knows_children(self, wanted: Iterable[ListFilter]) -> bool:
         """Can it filter without asking the database?"""
-        return all(one.spaces is None or one.spaces <= self._children.keys() for one in wanted)
+        return all(self._knows_children(space) for one in wanted for space in one.spaces or ())
+
+    def _knows_children(self, space: str) -> bool:
+        """Are they known as they were after the last event of the space that is known of?"""
+        known, entry = self._children.get(space), self.entries.get(space)
+        return known is not None and (entry is None or entry.position <= known.read_at)
 
     def _is_wanted(self, wanted: ListFilter, entry: Entry) -> bool:
         room_id, facts = entry.room_id, entry.facts
@@ -228,9 +262,9 @@ class RoomList:
 
     def _is_in_any(self, spaces: frozenset[str], room_id: str) -> bool:
         return any(
-            self.entries[space].membership == "join" and room_id in self._children.get(space, ())
+            self.entries[space].membership == "join" and room_id in self._children[space].rooms
             for space in spaces
-            if space in self.entries
+            if space in self.entries and space in self._children
         )
 
 

@@ -35,7 +35,10 @@ def _events(row: asyncpg.Record, own: dict[str, asyncpg.Record]) -> Json:
     events = orjson.loads(row["stripped"]) if row["stripped"] is not None else []
     member = own.get(row["event_id"])
     if member is not None:
-        events.append(stripped(orjson.loads(member["json"])))
+        json = orjson.loads(member["json"])
+        # More than is asked for: clients that show or sort by when one was invited look here (Cinny, Element).
+        when = {"event_id": member["event_id"], "origin_server_ts": json["origin_server_ts"]}
+        events.append(stripped(json) | when)
     return {"events": events}
 
 

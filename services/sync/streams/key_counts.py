@@ -18,13 +18,12 @@ async def now(look: Look) -> tuple[bytes, bytes] | None:
     found = known.get(look.device_id) if known is not None else None
     if found is None:
         tx = await look.connection.tx()
-        generation = look.listener.generation
         counts = await one_time_key_counts(tx, look.user_id, look.device_id)
         unused = await unused_fallback_key_types(tx, look.user_id, look.device_id)
         # COMPAT matrix-sdk-crypto: it uploads keys only when it is told of a count, also of 0.
         counts.setdefault(UPLOADED_BY_ALL, 0)
         found = orjson.dumps(counts), orjson.dumps(unused)
-        if look.listener.generation == generation:
+        if look.listener.generation == look.generation:
             if look.listener.key_counts is None:
                 look.listener.key_counts = {}
             look.listener.key_counts[look.device_id] = found

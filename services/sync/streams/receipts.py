@@ -72,9 +72,11 @@ async def _public(tenant: Tenant, place: tuple[str, int], upto: int) -> list[asy
 
 
 def events_of(rows: Collection[asyncpg.Record]) -> list[Event]:
-    """One event says one thing of each (event, type, user): where a user has read in a thread and the room, a second does."""
+    """One event says one thing of each (event, type, user): where a user has read in a thread and the room, a second does. What
+    is of no thread is in the first, whatever order the rows come in.
+    """
     contents: list[dict[str, dict[str, dict[str, Any]]]] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: str(row["thread_id"])):
         entry: dict[str, Any] = {"ts": row["ts"]}
         if row["thread_id"] != UNTHREADED:
             entry["thread_id"] = row["thread_id"]

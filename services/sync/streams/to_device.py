@@ -41,9 +41,14 @@ async def acknowledge(look: Look) -> None:
     """Deletes what the device has, if there may be something."""
     if look.device_id is None or look.since is None or not look.memory.undeleted:
         return
-    async with look.tenant.database.read() as tx:
-        await delete_delivered(tx, look.user_id, look.device_id, _acknowledged(look))
+    # Before it waits: another request of the device may be sent more meanwhile.
     look.memory.undeleted = False
+    try:
+        async with look.tenant.database.read() as tx:
+            await delete_delivered(tx, look.user_id, look.device_id, _acknowledged(look))
+    except BaseException:
+        look.memory.undeleted = True
+        raise
 
 
 def _acknowledged(look: Look) -> int:

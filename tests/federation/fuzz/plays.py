@@ -170,7 +170,7 @@ async def _follows_a_list(world: World) -> list[Answer]:
     update = {"user_id": user, "device_id": "EVIL", "stream_id": number, "prev_id": [number - 1]}
     edu = {"edu_type": "m.device_list_update", "content": {**update, "keys": keys}}
     assert (await scene.liar.transaction(scene.one, [], [edu]))[0] == 200
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not scene.liar.times_asked(f"{V1}/user/devices/{part(user)}"):
             await asyncio.sleep(0.01)
     return [first, await scene.alice.post("keys/query", asked)]
@@ -201,7 +201,7 @@ async def _with_gap(world: World, teller: Teller, view: View, tells: bool) -> li
         view = teller.knows(view, events[-1])
     teller.between(*(events[:2] if tells else ()))
     status, _ = await scene.liar.transaction(scene.one, [events[2].json])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while scene.one.tenant.inbound.length(scene.room_id):
             await asyncio.sleep(0.01)
     return [(status, {}), await scene.alice.get("sync")]

@@ -1,0 +1,1 @@
+"""What people do in Cinny, a web client."""
