@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from web.connection import Connection, disconnection
-from web.receive import ask_for_body, check_announced, read_chunks
+from web.receive import STALL, ask_for_body, check_announced, read_chunks, too_slow
 from web.sockets import LEFT, ClientLeft, plain_socket, readable
 
 LARGE = 1024 * 1024
@@ -22,8 +22,12 @@ PATIENCE = 10
 """Milliseconds that the thread waits for more, before the event loop does."""
 TURN = 0.1
 """Seconds after which others may have the thread."""
+MOST = 16
+"""Bodies at a time that are read so, since each has a buffer; further ones come the usual way."""
 
 Take = Callable[[memoryview], None]
+
+_now: set["LargeBody"] = set()
 
 
 class LargeBody:
@@ -39,8 +43,8 @@ class LargeBody:
         return read_chunks(self._request, self._maximum)
 
     async def pour(self, take: Take) -> None:
-        """Calls `take` with each piece, in a thread; the piece is good until it returns. Raises what it raises, TooLarge, and
-        ClientLeft when the client goes away before the end.
+        """Calls `take` with each piece, in a thread; the piece is good until it returns. Raises what it raises, TooLarge,
+        ClientLeft when the client goes away before the end, and Unknown (408) when nothing more comes.
         """
         request = self._request
         check_announced(request, self._maximum)
@@ -56,16 +60,18 @@ class LargeBody:
         request.transport.pause_reading()
         self._connection.spend()
         copy = os.dup(descriptor)
+        _now.add(self)
         try:
             await _poured(request, copy, _Pouring(copy, begun, left, take))
         finally:
+            _now.discard(self)
             os.close(copy)
 
 
 def large_body(request: web.BaseRequest, maximum: int) -> LargeBody | None:
-    """The request's body, if it is large, and its bytes come as they are."""
+    """The request's body, if it is large, its bytes come as they are, and not too many are read so already."""
     size = request.content_length
-    if size is None or size < LARGE or "Content-Encoding" in request.headers:
+    if size is None or size < LARGE or len(_now) >= MOST or "Content-Encoding" in request.headers:
         return None
     connection = request.protocol
     if not isinstance(connection, Connection) or plain_socket(request) is None:
@@ -131,12 +137,20 @@ async def _poured(request: web.BaseRequest, socket: int, pouring: _Pouring) -> N
         while await _in_thread(pouring):
             if disconnection(request).is_set():
                 raise ClientLeft
-            await readable(request, socket)
+            await _more(request, socket)
         request.content.feed_eof()
     except BaseException:
         if request.transport is not None:
             request.transport.resume_reading()  # what still comes is swallowed, so that the client hears why
         raise
+
+
+async def _more(request: web.BaseRequest, socket: int) -> None:
+    try:
+        async with asyncio.timeout(STALL):
+            await readable(request, socket)
+    except TimeoutError:
+        raise too_slow() from None
 
 
 async def _in_thread(pouring: _Pouring) -> bool:

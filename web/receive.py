@@ -9,6 +9,8 @@ from protocol.matrix_error import TooLarge, Unknown
 
 BODY_TIMEOUT = 60.0
 """Seconds that a client has for sending a body that is read whole."""
+STALL = 60.0
+"""Seconds after which a client that sends nothing more of a longer body is given up."""
 
 
 async def read_body(request: web.BaseRequest, maximum: int) -> bytes:
@@ -23,24 +25,33 @@ async def read_body(request: web.BaseRequest, maximum: int) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT):
             return b"".join([chunk async for chunk in read_chunks(request, maximum)])
     except TimeoutError:
-        raise Unknown("The request's body did not come in time", status=408) from None
+        raise too_slow() from None
 
 
 async def read_chunks(request: web.BaseRequest, maximum: int) -> AsyncIterator[bytes]:
     """The body piece by piece as it comes; raises TooLarge beyond `maximum` bytes, at once where the size is
-    announced.
+    announced, and Unknown (408) when nothing more comes.
     """
     check_announced(request, maximum)
     await ask_for_body(request)
     size, content = 0, request.content
     # As they came: not joined, which would copy them. aiohttp's own iterator never ends at its second empty body.
     while not content.at_eof():
-        chunk, _ = await content.readchunk()
+        try:
+            async with asyncio.timeout(STALL):
+                chunk, _ = await content.readchunk()
+        except TimeoutError:
+            raise too_slow() from None
         size += len(chunk)
         if size > maximum:
             raise TooLarge
         if chunk:
             yield chunk
+
+
+def too_slow() -> Unknown:
+    """What a client is told whose body does not come."""
+    return Unknown("The request's body did not come in time", status=408)
 
 
 def check_announced(request: web.BaseRequest, maximum: int) -> None:

@@ -13,7 +13,7 @@ from services.requester import Requester
 from services.rooms.reading import Reading, ignored_users, reading
 from services.rooms.tail import TailEvent, stored_tail_event
 from services.rooms.visibility import hidden_from
-from services.sync.v3 import Departure
+from services.sync.waiting import Departure
 from services.tenant import Tenant
 from storage import topics
 from storage.database import Tx

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from protocol.events import MEMBER
@@ -128,8 +128,24 @@ async def device_updates_by_server(
         (Item(change.position, edu=edu), list(map(ServerName, servers[change.user_id])))
         for change, edu in zip(told, edus, strict=True)
     ]
+    return items + await _introducing(tenant, introductions)
+
+
+async def introductions_of_found(
+    tenant: Tenant, after: int, upto: int, rooms: Collection[str]
+) -> list[tuple[Item, list[ServerName]]]:
+    """Our users' devices, for servers of which we learnt at these positions that they are in one of the rooms: when all its
+    members were known to us."""
+    async with tenant.database.read() as tx:
+        introductions = await stored.introductions_of_found(tx, after, upto, rooms)
+    return await _introducing(tenant, introductions)
+
+
+async def _introducing(
+    tenant: Tenant, introductions: Sequence[stored.Introduction]
+) -> list[tuple[Item, list[ServerName]]]:
     edus = await device_edus(tenant, [one.change for one in introductions])
-    return items + [
+    return [
         (Item(one.position, edu=edu), [ServerName(one.server)])
         for one, edu in zip(introductions, edus, strict=True)
     ]

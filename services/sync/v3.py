@@ -8,10 +8,9 @@ to where it has looked, so that it never looks at anything twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from protocol.filters import Filter
 from services.presence import seen
@@ -22,6 +21,7 @@ from services.sync.listener import Noted
 from services.sync.look import Connection, Look, connection
 from services.sync.streams.to_device import acknowledge
 from services.sync.token import Token
+from services.sync.waiting import Departure, news
 from services.tenant import Tenant
 from storage.rooms_of import joined_rooms_now
 
@@ -38,19 +38,6 @@ class SyncRequest:
     presence: str
 
 
-class Departure(Protocol):
-    """Whether the client has gone, while it waits for its answer."""
-
-    def is_set(self) -> bool:
-        """Has it?"""
-
-    def add_callback(self, callback: Callable[[], None]) -> None:
-        """It is called once the client has gone."""
-
-    def remove_callback(self, callback: Callable[[], None]) -> None:
-        """It is not called any more."""
-
-
 async def sync(tenant: Tenant, requester: Requester, request: SyncRequest, gone: Departure) -> dict[str, Any]:
     """What is new since the token, as soon as there is something; after the timeout, or when the client has gone, nothing."""
     return (await next_answer(tenant, requester, request, gone)).body
@@ -60,11 +47,6 @@ async def next_answer(tenant: Tenant, requester: Requester, request: SyncRequest
     """The same, with where to go on from and whether it is news."""
     await seen(tenant, requester.user_id, request.presence, requester.device_id)
     return await _Poll(tenant, requester, request, gone).answer()
-
-
-def _stop(waiting: asyncio.Future[bool]) -> None:
-    if not waiting.done():
-        waiting.set_result(False)
 
 
 class _Poll:
@@ -92,29 +74,11 @@ class _Poll:
                 break
             self._since = answer.next_batch
             del answer  # thousands wait here
-            is_over = not await self._woken()
+            assert self._since is not None  # a first sync does not wait
+            is_over = not await news(self._listener, self._since, self._deadline, self._gone)
             self._listener = await self._tenant.listeners.of(self._requester.user_id)
         memory.token = str(answer.next_batch)
         return answer
-
-    async def _woken(self) -> bool:
-        """Waits for news that the last look could not see; False at the timeout, and when the client has gone."""
-        listener, since = self._listener, self._since
-        assert since is not None  # a first sync does not wait
-        if listener.may_know_after(since.position, since.ephemeral):
-            return True
-        left = self._deadline - asyncio.get_running_loop().time()
-        if left <= 0 or self._gone.is_set():
-            return False
-        woken = listener.waiter()
-        stop = partial(_stop, woken)
-        timer = asyncio.get_running_loop().call_later(left, stop)
-        self._gone.add_callback(stop)
-        try:
-            return await woken
-        finally:
-            timer.cancel()
-            self._gone.remove_callback(stop)
 
     def _is_noted(self, since: Token, upto: int) -> bool:
         """Does the listener know all that happened since? Not of a token that is ahead of this process, or of time."""

@@ -12,6 +12,7 @@ import pytest
 from protocol.matrix_error import TooLarge
 from tests.fixtures.certificates import Authority
 from tests.web.conftest import Running, Start
+from web import large_body, receive
 from web.call import Call
 from web.endpoint import Auth, Body, Endpoint
 from web.large_body import LARGE, PIECE, LargeBody
@@ -68,10 +69,10 @@ async def site(start: Start, taken: Taken) -> Running:
     return running
 
 
-async def told(site: Running) -> Any:
-    """What the site told of its first call, once it is over."""
+async def told(site: Running, calls: int = 1) -> Any:
+    """What the site told of its first call, once so many are over."""
     async with asyncio.timeout(60):
-        while not site.told:
+        while len(site.told) < calls:
             await asyncio.sleep(0.01)
     return site.told[0]
 
@@ -125,6 +126,36 @@ async def test_a_slow_client(site: Running, taken: Taken) -> None:
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200")
     assert taken.digest.digest() == hashlib.sha256(DATA).digest()
+
+
+@pytest.mark.parametrize("most", [0, 16])
+async def test_a_client_that_sends_nothing_more_is_given_up(
+    site: Running, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(large_body, "MOST", most)
+    monkeypatch.setattr(large_body, "STALL", 0.05)
+    monkeypatch.setattr(receive, "STALL", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(HEAD + DATA[:PIECE])
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 60)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+async def test_when_many_are_poured_the_others_are_read(
+    site: Running, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_body, "MOST", 1)
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(HEAD + DATA[:PIECE])
+    await asyncio.wait_for(taken.begun.wait(), 60)
+    async with site.session.post(site.url + "/up", data=DATA[:LARGE]) as response:
+        assert "read" in await response.json()
+    writer.close()
+    await told(site, calls=2)
+    async with site.session.post(site.url + "/up", data=DATA[:LARGE]) as response:
+        assert "poured" in await response.json()
 
 
 async def test_a_client_that_waits_to_be_asked(site: Running, taken: Taken) -> None:

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from protocol.filters import NO_FILTER
@@ -31,7 +30,7 @@ from services.sync.sliding.room_list import RoomList
 from services.sync.sliding.rooms import Telling, Told, tell
 from services.sync.streams import receipts, unread
 from services.sync.token import Token
-from services.sync.v3 import Departure
+from services.sync.waiting import Departure, news
 from services.tenant import Tenant
 from storage.database import Tx
 from storage.rooms_of import joined_rooms_now
@@ -65,11 +64,6 @@ class _RoomsTold:
     matched: Matched
     told: Mapping[str, Told]
     is_settled: bool
-
-
-def _stop(waiting: asyncio.Future[bool]) -> None:
-    if not waiting.done():
-        waiting.set_result(False)
 
 
 class _Poll:
@@ -106,7 +100,8 @@ class _Poll:
             if found.is_news or pos is None:
                 break
             state = found.state
-            if not await self._woken(state):
+            assert state.token is not None  # a look has been
+            if not await news(self._listener, state.token, self._deadline, self._gone):
                 break
         if pos is None:
             known = self._tenant.sliding.begin(key, now)
@@ -121,25 +116,6 @@ class _Poll:
         assert state.token is not None
         serial = int.from_bytes(self._tenant.random.bytes(8)) % _SERIAL
         return str(replace(state.token, ephemeral=serial))
-
-    async def _woken(self, state: State) -> bool:
-        """Waits for news that the last look could not see; False at the timeout, and when the client has gone."""
-        listener, since = self._listener, state.token
-        assert since is not None
-        if listener.may_know_after(since.position, since.ephemeral):
-            return True
-        left = self._deadline - asyncio.get_running_loop().time()
-        if left <= 0 or self._gone.is_set():
-            return False
-        woken = listener.waiter()
-        stop = partial(_stop, woken)
-        timer = asyncio.get_running_loop().call_later(left, stop)
-        self._gone.add_callback(stop)
-        try:
-            return await woken
-        finally:
-            timer.cancel()
-            self._gone.remove_callback(stop)
 
     async def _look(self, state: State) -> _Found:
         listener, since, told = self._listener, state.token, self._tenant.feed.position
