@@ -105,7 +105,10 @@ async def first_state_of_type(tx: Tx, room_id: str, event_type: str) -> list[asy
 
 _DELTAS = sql(
     """
-    SELECT d.room_id, d.position, d.type, d.state_key, d.event_id, d.previous
+    SELECT d.room_id, d.position, d.type, d.state_key, d.event_id, d.previous,
+        d.type = 'm.room.member' AND (
+            SELECT e.position FROM events AS e WHERE e.position = d.position LIMIT 1
+        ) IS NULL AS filled_in
     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS w (room_id, after, upto)
     JOIN state_deltas AS d ON d.room_id = w.room_id AND d.position > w.after AND d.position <= w.upto
     ORDER BY d.position
@@ -114,7 +117,8 @@ _DELTAS = sql(
 
 
 async def deltas(tx: Tx, ranges: Collection[tuple[str, int, int]]) -> dict[str, list[asyncpg.Record]]:
-    """For each (room, after, upto) the changes of its state at positions in (after, upto], in order."""
+    """For each (room, after, upto) the changes of its state at positions in (after, upto], in order. `filled_in`: no event made
+    the change; it is a member who was there when we joined, and of whom we learnt later."""
     if not ranges:
         return {}
     found: dict[str, list[asyncpg.Record]] = {}

@@ -19,6 +19,7 @@ from services.servers.outgoing import (
     device_updates_by_server,
     events_by_server,
     has_other_servers,
+    introductions_of_found,
     present,
     receipts_by_server,
     room_servers,
@@ -136,6 +137,9 @@ class Follower:
             news.losable += [(("receipt", *one[:3]), one, servers) for one, servers in found]
         if told.devices:
             news.items += await device_updates_by_server(self._tenant, after, news.position)
+        if told.servers:
+            news.items += await introductions_of_found(self._tenant, after, news.position, told.servers)
+        if told.devices or told.servers:
             news.items.sort(key=lambda told: told[0].position)
 
     async def _servers_of(self, rooms: Iterable[str]) -> RoomServers:

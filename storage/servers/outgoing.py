@@ -27,13 +27,24 @@ _OURS = """
     (right(e.sender, length($1)) = $1 OR EXISTS (SELECT FROM relayed_events AS r WHERE r.event_id = e.event_id))
 """
 
+# Who joins where we do not know all members is let in by another server (membership/join.py), which tells the rest.
+_IS_TOLD_BY_ANOTHER = """
+    e.type = 'm.room.member' AND e.state_key = e.sender
+        AND EXISTS (SELECT FROM partial_rooms AS part WHERE part.room_id = e.room_id)
+        AND EXISTS (
+            SELECT FROM memberships AS m WHERE m.room_id = e.room_id AND m.user_id = e.sender
+                AND m.is_local AND m.membership = 'join' AND m.since = e.position
+        )
+"""
+_TO_TELL = f"{_OURS} AND NOT ({_IS_TOLD_BY_ANOTHER})\n"
+
 _EVENT = "SELECT e.position, e.room_id, e.sender, e.json FROM events AS e"
 _IN_ROOMS = sql(
     _EVENT
     + """
     WHERE e.position > $2 AND e.position <= $3 AND e.standing = 0 AND e.room_id = ANY($4::text[]) AND
 """
-    + _OURS
+    + _TO_TELL
     + "ORDER BY e.position"
 )
 
@@ -67,7 +78,7 @@ _FOR_SERVER = (
             AND (e.position > s.since AND (s.joined > 0 OR e.position <= s.until) OR e.position = s.targeted)
             AND right(e.sender, length($2) + 1) <> ':' || $2 AND
 """
-    + _OURS
+    + _TO_TELL
 )
 _NEXT = sql(_FOR_SERVER + "ORDER BY e.position LIMIT $5) AS e ORDER BY e.position LIMIT $5")
 _LAST_OF_ROOMS = sql(_FOR_SERVER + "ORDER BY e.position DESC LIMIT 1) AS e ORDER BY e.position LIMIT $5")
@@ -147,29 +158,43 @@ async def device_changes_for_server(
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """A user of ours has joined a room with a server that was in none with the user before: at this position it is told of the
-    user's last change, or of any device where there never was one (its number is 0 then; but not where the server is only said
-    to be in a room whose members we do not know: it can have no old copy of what never changed)."""
+    """A user of ours has joined a room with a server that was in none with the user before, or such a server was found in a room
+    of the user's when all members were known: at this position it is told of the user's last change, or of any device where
+    there never was one (its number is 0 then; but not where the server is only said to be in a room whose members we do not
+    know: it can have no old copy of what never changed)."""
 
     position: int
     server: str
     change: DeviceChange
 
 
+# By now the user and the server have shared no other room.
+_UNKNOWN = (
+    "NOT EXISTS (SELECT FROM memberships AS other JOIN "
+    + PRESENT_SERVERS
+    + """AS there ON there.room_id = other.room_id AND there.server = s.server
+            WHERE other.user_id = m.user_id AND other.is_local AND other.membership = 'join'
+                AND other.room_id <> m.room_id AND other.since < %(at)s AND there.since < %(at)s
+        )
+"""
+)
 # Where the user has joined, and which servers are there. The join is still going on, and the server is still there.
 _NEW = (
     "SELECT DISTINCT m.since AS at, m.user_id, s.server FROM %s AS s "  # noqa: S608 - nothing but constants
     """
     ON s.room_id = m.room_id
     WHERE m.is_local AND m.membership = 'join' AND s.server <> substr(m.user_id, strpos(m.user_id, ':') + 1)
-        AND s.since <= m.since AND NOT EXISTS (
-            SELECT FROM memberships AS other JOIN """
-    + PRESENT_SERVERS
-    + """AS there ON there.room_id = other.room_id AND there.server = s.server
-            WHERE other.user_id = m.user_id AND other.is_local AND other.membership = 'join'
-                AND other.room_id <> m.room_id AND other.since < m.since AND there.since < m.since
-        ) AND %s
-"""
+        AND s.since <= m.since AND """ + _UNKNOWN.replace("%(at)s", "m.since") + "AND %s\n"
+)
+# The same for servers of which we learnt only when a room's members came: they were not said to be there.
+_FOUND = (
+    "SELECT s.since AS at, m.user_id, s.server "  # noqa: S608 - nothing but constants
+    """
+    FROM room_servers AS s JOIN rooms AS r ON r.room_id = s.room_id AND r.whole_since = s.since
+    JOIN memberships AS m ON m.room_id = s.room_id AND m.since < s.since
+    WHERE m.is_local AND m.membership = 'join' AND s.joined > 0 AND """
+    + _UNKNOWN.replace("%(at)s", "s.since")
+    + "AND %s\n"
 )
 _INTRODUCED = """
     SELECT new.at, new.server, new.user_id, coalesce(last.position, 0) AS position, last.previous,
@@ -198,6 +223,9 @@ _INTRODUCTIONS = sql(
         % (_JOINED + PRESENT_SERVERS, "e.position > $1 AND e.position <= $2 AND e.type = 'm.room.member'")
     )
 )
+_INTRODUCTIONS_OF_FOUND = sql(
+    _INTRODUCED % (_FOUND % "s.room_id = ANY($3::text[]) AND s.since > $1 AND s.since <= $2")
+)
 _INTRODUCTIONS_FOR_SERVER = sql(
     _INTRODUCED
     % (
@@ -206,14 +234,22 @@ _INTRODUCTIONS_FOR_SERVER = sql(
             "memberships AS m JOIN " + PRESENT_SERVERS,
             "s.server = $1 AND m.position > $2 AND m.since > $2 AND m.since <= $3",
         )
+        + "UNION "
+        + _FOUND % "s.server = $1 AND s.since > $2 AND s.since <= $3"
     )
     + "LIMIT $4"
 )
 
 
 async def introductions(tx: Tx, after: int, upto: int) -> list[Introduction]:
-    """Those at positions in (after, upto], in order."""
+    """Those by joins at positions in (after, upto], in order."""
     return [_introduction(row) for row in await tx.fetch(_INTRODUCTIONS, after, upto)]
+
+
+async def introductions_of_found(tx: Tx, after: int, upto: int, rooms: Collection[str]) -> list[Introduction]:
+    """Those to servers that were found in one of these rooms at positions in (after, upto], when all its members were known."""
+    found = await tx.fetch(_INTRODUCTIONS_OF_FOUND, after, upto, list(rooms))
+    return [_introduction(row) for row in found]
 
 
 async def introductions_for_server(

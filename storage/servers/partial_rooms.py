@@ -44,7 +44,8 @@ MARK_PARTIAL = each(
 )
 
 # Values: room ID, the position of our join. The servers that we were told of were in the room when we joined: what they have
-# not been sent since then is still for them.
+# not been sent since then is still for them. The others are known from now on: by `since` it is seen that they are to be told of
+# our users' devices (storage/servers/outgoing.py).
 UNMARK_PARTIAL = each(
     """
     WITH gone AS (
@@ -54,10 +55,11 @@ UNMARK_PARTIAL = each(
     )
     UPDATE room_servers AS s
     SET joined = s.joined + s.aside, aside = 0,
-        since = CASE WHEN s.server = ANY(gone.servers) AND s.joined > 0 THEN least(s.since, $3) ELSE s.since END,
+        since = CASE WHEN s.joined + s.aside = 0 THEN s.since
+            WHEN s.server = ANY(gone.servers) THEN least(s.since, $3) ELSE $1 END,
         until = CASE WHEN s.aside <> 0 AND s.joined + s.aside > 0 THEN NULL ELSE s.until END
     FROM gone
-    WHERE s.room_id = $2 AND (s.server = ANY(gone.servers) AND s.joined > 0 AND s.since > $3 OR s.aside <> 0)
+    WHERE s.room_id = $2 AND (s.joined > 0 AND s.since > $3 OR s.aside <> 0)
 """
 )
 

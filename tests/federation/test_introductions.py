@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from protocol.events import MEMBER
 from tests.federation.lying_room import LyingRoom
 from tests.federation.peer import MakePeer, Peer
 from tests.federation.plays import path, public_room
 from tests.federation.test_device_lists import uploads_keys
-from tests.federation.test_partial_state import Gate, with_members
+from tests.federation.test_partial_state import Gate, completed, with_members
 from tests.fixtures.client import Client
 from tests.fixtures.federation import MakeFederated
 
@@ -16,6 +17,11 @@ from tests.fixtures.federation import MakeFederated
 def told_of(peer: Peer, user: Client) -> list[dict[str, Any]]:
     """The updates of the user's devices that the server has taken."""
     return [update for update in peer.edus("m.device_list_update") if update["user_id"] == user.user_id]
+
+
+def devices_told(peer: Peer, user: Client) -> list[str]:
+    """Of which of the user's devices the server has taken an update."""
+    return [update["device_id"] for update in told_of(peer, user)]
 
 
 async def test_who_joins_is_introduced_once(make_federated: MakeFederated, make_peer: MakePeer) -> None:
@@ -106,6 +112,99 @@ async def test_the_servers_of_a_room_without_its_members_are_told_too(
     phone = await bob.log_in()
     await uploads_keys(phone)
 
-    await peer.until(lambda: phone.device_id in [update["device_id"] for update in told_of(peer, bob)])
+    await peer.until(lambda: phone.device_id in devices_told(peer, bob))
     assert not gate.opened.is_set()
     gate.opened.set()  # so that the peer can end
+
+
+def cat_of(peer: Peer, room: LyingRoom) -> str:
+    """A user of the server who has joined the room."""
+    cat = peer.user("cat")
+    room.take(peer.server.signed(room.draft(MEMBER, {"membership": "join"}, cat, cat)))
+    return cat
+
+
+async def enters(user: Client, room: LyingRoom) -> None:
+    await user.ok("POST", f"{path(room.id, 'join')}?via={room.server.name}", json={})
+
+
+async def test_a_server_that_is_found_when_the_members_come_is_told(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, resident, absent = await make_federated(), await make_peer(), await make_peer()
+    bob = await one.user("bob")
+    room = LyingRoom(resident.server)
+    gate = Gate(room, {cat_of(absent, room)})  # which says nothing of her server
+    await enters(bob, room)
+    await gate.asked.wait()
+    phone = await bob.log_in()
+    await uploads_keys(phone)
+    await resident.until(lambda: phone.device_id in devices_told(resident, bob))
+    assert told_of(absent, bob) == []
+
+    gate.opened.set()
+
+    await absent.until(lambda: phone.device_id in devices_told(absent, bob))
+    tablet = await bob.log_in()
+    await uploads_keys(tablet)
+    await absent.until(lambda: tablet.device_id in devices_told(absent, bob))
+
+
+async def test_a_server_that_is_found_while_it_is_away_is_told_later(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, resident, absent = await make_federated(), await make_peer(), await make_peer()
+    bob = await one.user("bob")
+    room = LyingRoom(resident.server)
+    gate = Gate(room, {cat_of(absent, room)})
+    await uploads_keys(bob)
+    absent.is_up = False
+    await enters(bob, room)
+    gate.opened.set()
+    await completed(one, room.id)
+    await make_federated(beside=one)
+    absent.is_up = True
+
+    await absent.greets(one)
+
+    await absent.until(lambda: bob.device_id in devices_told(absent, bob))
+
+
+async def test_a_server_that_is_found_is_not_told_what_it_knows(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, resident, absent = await make_federated(), await make_peer(), await make_peer()
+    bob = await one.user("bob")
+    shared = await public_room(bob)
+    await absent.joins(one, shared)
+    room = LyingRoom(resident.server)
+    gate = Gate(room, {cat_of(absent, room)})
+    await enters(bob, room)
+    gate.opened.set()
+    await completed(one, room.id)
+
+    await bob.send(shared, "over")
+
+    await absent.reads("over")
+    assert told_of(absent, bob) == []
+
+
+async def test_a_server_that_is_found_still_to_be_there_is_told(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, resident, absent = await make_federated(), await make_peer(), await make_peer()
+    bob = await one.user("bob")
+    room = LyingRoom(resident.server)
+    cat = cat_of(absent, room)
+    room.opens()
+    await enters(bob, room)
+    await absent.until(lambda: told_of(absent, bob))
+    await bob.leave(room.id)
+    phone = await bob.log_in()
+    await uploads_keys(phone)  # nobody there is told of this
+    gate = Gate(room, {cat})
+    await enters(bob, room)
+
+    gate.opened.set()
+
+    await absent.until(lambda: phone.device_id in devices_told(absent, bob))

@@ -13,6 +13,7 @@ from services.rooms.membership import fill, first_part, show_room
 from services.rooms.membership.observations import RoomNotCompleted
 from tests.client_api.stored import state_of
 from tests.federation.lying_room import LyingRoom
+from tests.federation.peer import MakePeer
 from tests.federation.plays import VERSIONS, join_through, membership, path, public_room, same_state
 from tests.fixtures.federation import MakeFederated, MakeLying
 from tests.fixtures.homeserver import Homeserver
@@ -79,12 +80,15 @@ def with_members(server: Any, version: str, names: list[str]) -> LyingRoom:
     return room
 
 
-async def completed(homeserver: Homeserver, room_id: str) -> None:
+async def completed(homeserver: Homeserver, room_id: str, *, shown: bool = True) -> None:
+    """Returns when the room is whole, or will not be; and, if `shown`, those who sync at this process see it."""
     async with asyncio.timeout(60):
         while True:
             async with homeserver.tenant.database.read() as tx:
-                if not await tx.fetchval("SELECT count(*) FROM partial_rooms WHERE room_id = $1", room_id):
-                    return
+                waits = await tx.fetchval("SELECT count(*) FROM partial_rooms WHERE room_id = $1", room_id)
+                since = await tx.fetchval("SELECT whole_since FROM rooms WHERE room_id = $1", room_id)
+            if not waits and (not shown or homeserver.tenant.feed.position >= (since or 0)):
+                return
             await asyncio.sleep(0.02)
 
 
@@ -268,7 +272,7 @@ async def test_a_failure_is_tried_again_and_survives_a_restart(
 
     await make_federated(beside=one)  # another process begins
 
-    await completed(one, room.id)
+    await completed(one, room.id, shown=False)  # whichever of them did it
     assert (await membership(one, room.id, f"@ann:{server.name}"))["membership"] == "join"
 
 
@@ -498,6 +502,29 @@ async def test_another_of_ours_is_let_in_by_the_others_meanwhile(
     await completed(one, room.id)
     present = {room.liar, f"@ann:{server.name}", bob.user_id, carol.user_id}
     assert (await states_since(one, room.id))[-1] == present
+
+
+async def test_the_server_that_lets_another_of_ours_in_is_not_told_so(
+    make_federated: MakeFederated, make_peer: MakePeer
+) -> None:
+    one, peer = await make_federated(), await make_peer()
+    bob, carol = await one.user("bob"), await one.user("carol")
+    room = with_members(peer.server, "11", ["ann"])
+    gate = Gate(room, {peer.user("ann")})
+    join = f"{path(room.id, 'join')}?via={peer.name}"
+    await bob.ok("POST", join, json={})
+    room.take(room.joins_handed_in()[0])
+    await carol.ok("POST", join, json={})
+    renamed = {"membership": "join", "displayname": "Caroline"}
+    await carol.set_state(room.id, MEMBER, renamed, carol.user_id)
+
+    await carol.send(room.id, "hello")
+
+    await peer.reads("hello")
+    told = [pdu for taken in peer.taken for pdu in taken.pdus if pdu["type"] == MEMBER]
+    assert {pdu["content"].get("displayname") for pdu in told} == {"Caroline"}
+    assert not gate.opened.is_set()
+    gate.opened.set()  # so that the peer can end
 
 
 async def test_who_has_left_does_not_wait_for_the_members(

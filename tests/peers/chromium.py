@@ -32,6 +32,7 @@ class Tab:
         self._socket = socket
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._chosen: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read())
 
     async def open(self, url: str) -> None:
@@ -50,11 +51,16 @@ class Tab:
 
     async def call(self, method: str, **params: Any) -> Any:
         """One command of the protocol; RuntimeError when the browser refuses."""
-        return await asyncio.wait_for(await self._asked(method, params), LONG)
+        # Not by wait_for: that of Python 3.11 swallows a cancellation which comes together with the answer, so that
+        # whoever asks again and again within a limit of their own would do so for ever.
+        async with asyncio.timeout(LONG):
+            return await (await self._asked(method, params))
 
     async def _asked(
         self, method: str, params: dict[str, Any], session: str | None = None
     ) -> asyncio.Future[Any]:
+        if self._reader.done():
+            raise RuntimeError("the browser has hung up")
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         said = {"id": number, "method": method, "params": params}
@@ -79,10 +85,15 @@ class Tab:
                     await asyncio.sleep(0.05)
                 return value
         except TimeoutError:
+            raise AssertionError(f"never seen: {what}\n{await self.described()}") from None
+
+    async def described(self) -> str:
+        """The page's text, and the last of what it asked and wrote to its console."""
+        try:
             text = await self.run("document.body.innerText")
-            asked = "\n".join(list(self.requests.values())[-15:])
-            said = "\n".join(self.console[-15:])
-            raise AssertionError(f"never seen: {what}\n{text}\n{asked}\n{said}") from None
+        except (RuntimeError, TimeoutError) as error:
+            text = f"(no page: {error!r})"
+        return "\n".join([text, *list(self.requests.values())[-25:], *self.console[-15:]])
 
     async def _asked_of_any_page(self, expression: str) -> Any:
         """None while one page makes room for the next."""
@@ -123,11 +134,11 @@ class Tab:
     @asynccontextmanager
     async def choosing(self, file: Path) -> AsyncIterator[None]:
         """What asks for files inside gets this one."""
-        chosen = asyncio.get_running_loop().create_future()
-        self._waiting[0] = chosen
+        self._chosen = chosen = asyncio.get_running_loop().create_future()
         await self.call("Page.setInterceptFileChooserDialog", enabled=True)
         yield
-        params = await asyncio.wait_for(chosen, LONG)
+        async with asyncio.timeout(LONG):
+            params = await chosen
         await self.call("DOM.setFileInputFiles", files=[str(file)], backendNodeId=params["backendNodeId"])
         await self.call("Page.setInterceptFileChooserDialog", enabled=False)
 
@@ -168,7 +179,8 @@ class Tab:
         elif method in ("Log.entryAdded", "Runtime.exceptionThrown"):
             self.console.append(json.dumps(params)[:500])
         elif method == "Page.fileChooserOpened":
-            self._waiting.pop(0).set_result(params)
+            if not self._chosen.done():
+                self._chosen.set_result(params)
         elif method == "Target.attachedToTarget":
             for domain in ("Network", "Runtime"):
                 (await self._asked(f"{domain}.enable", {}, params["sessionId"])).add_done_callback(_outcome)
@@ -218,9 +230,10 @@ class Chromium:
     @asynccontextmanager
     async def tab(self, url: str) -> AsyncIterator[Tab]:
         """A new page at the address."""
-        async with self._session.put(f"{self._url}/json/new?about:blank") as reply:
-            target = await reply.json(content_type=None)
-        tab = Tab(await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
+        async with asyncio.timeout(LONG):
+            async with self._session.put(f"{self._url}/json/new?about:blank") as reply:
+                target = await reply.json(content_type=None)
+            tab = Tab(await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         try:
             await tab.open(url)
             yield tab
@@ -254,8 +267,17 @@ async def chromium(folder: Path) -> AsyncIterator[Chromium]:
         async with ClientSession() as session:
             yield Chromium(session, await _port(folder / "profile" / "DevToolsActivePort"))
     finally:
+        await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
         process.terminate()
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+    await process.wait()
 
 
 async def _port(told: Path) -> int:

@@ -45,7 +45,7 @@ async def hydrogen(folder: Path) -> AsyncIterator[str]:
         app.router.add_get(path, _giving(file))
     app.router.add_static("/hydrogen-view-sdk", PACKAGE)
     app.router.add_static("/olm", _OLM)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -35,6 +35,7 @@ class Checks:
         assert true, what
         assert what not in self.done, f"two checks have one name: {what}"
         self.done.append(what)
+        print(f"ok {len(self.done)} {what}", flush=True)
 
     async def seen(self, what: str, tab: Tab, expression: str) -> None:
         """Counts what is to be seen on the page, once it is."""

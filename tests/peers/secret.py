@@ -102,7 +102,9 @@ async def secret(server: LiveServer, name: str, folder: Path) -> AsyncIterator[S
     """A new user at such a device."""
     store = folder / name
     store.mkdir()
-    config = nio.AsyncClientConfig(encryption_enabled=True, store_sync_tokens=False)
+    config = nio.AsyncClientConfig(
+        encryption_enabled=True, store_sync_tokens=False, max_timeouts=3, max_limit_exceeded=9
+    )
     client = nio.AsyncClient(server.url, name, store_path=str(store), config=config)
     try:
         registered = await client.register(name, PASSWORD)

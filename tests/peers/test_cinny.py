@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientTimeout
 
 from tests.fixtures.live import LiveServer, live_server
-from tests.peers.chromium import PROGRAM, chromium
+from tests.peers.chromium import LONG, PROGRAM, chromium
 from tests.peers.cinny import account, places, talking
 from tests.peers.cinny.scene import Scene
 from tests.peers.cinny.served import BUILT, cinny
@@ -47,7 +47,7 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 async def test_people_talk_in_cinny(server: LiveServer, tmp_path: Path) -> None:
     async with (
-        ClientSession() as session,
+        ClientSession(timeout=ClientTimeout(LONG)) as session,
         secret(server, "dave", tmp_path) as dave,
         cinny(server.url) as page,
         chromium(tmp_path) as browser,

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientTimeout
 
 from tests.fixtures.client import Client
 from tests.fixtures.live import LiveServer, live_server
-from tests.peers.chromium import PROGRAM, Tab, chromium
+from tests.peers.chromium import LONG, PROGRAM, Tab, chromium
 from tests.peers.hydrogen import PACKAGE, hydrogen
 from tests.peers.onpage import (
     Checks,
@@ -82,7 +82,7 @@ async def server(tmp_path: Path) -> AsyncIterator[LiveServer]:
 
 async def test_people_in_browsers_talk(server: LiveServer, tmp_path: Path) -> None:
     async with (
-        ClientSession() as session,
+        ClientSession(timeout=ClientTimeout(LONG)) as session,
         secret(server, "dave", tmp_path) as dave,
         hydrogen(tmp_path) as page,
         chromium(tmp_path) as browser,
@@ -232,7 +232,7 @@ async def _scrolls(scene: Scene) -> None:
 _SCROLLED_BACK = f"""(() => {{
     const view = document.querySelector('.Timeline_scroller');
     view.scrollTop = view.scrollTop > 1 ? 0 : 400;
-    return !document.querySelector('.GapView') && {says(_SAID, "number 0.")} && document.querySelector(".Timeline img[alt='blue.png']");
+    return !document.querySelector('.GapView') && {says(_SAID, "number 0.")} && document.querySelector("img[alt='blue.png']");
 }})()"""
 """Up, and up again: what is fetched for a gap is put above, and only a movement shows it."""
 

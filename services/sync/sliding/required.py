@@ -125,8 +125,11 @@ def _ids_due(
     state: dict[StateKey, str | None] = {key: row["event_id"] for key, row in standing.items()}
     due = {key: event_id for key, event_id in state.items() if _is_due(job, key)}
     later: set[StateKey] = set()
+    lazily = job.known | _needed(job)
     for delta in changed:
         key = (delta["type"], delta["state_key"])
+        if delta["filled_in"] and key[1] not in lazily and not job.config.matches(*key):
+            continue
         if delta["position"] <= job.until:
             if _changes_are_due(job, key):
                 due[key] = delta["event_id"]

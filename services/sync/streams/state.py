@@ -160,6 +160,8 @@ def _due(
     final: dict[StateKey, str | None] = {}
     for delta in changed:
         key = (delta["type"], delta["state_key"])
+        if delta["filled_in"] and not _concerns(look, job, key[1]):
+            continue
         if delta["position"] <= job.until:
             state[key] = delta["event_id"]
             undone.add(key)  # what it is at `until` is known, whatever is said below of later changes
@@ -174,6 +176,14 @@ def _due(
         in_timeline = {event.event_id for event in job.timeline.events}
         state.update((key, event_id) for key, event_id in final.items() if event_id not in in_timeline)
     return [event_id for event_id in state.values() if event_id is not None]
+
+
+def _concerns(look: Look, job: _Job, user_id: str) -> bool:
+    """Is a member due of whom we learnt after our join? With lazy loading only one who is needed, or was told of otherwise. (What
+    is read for many at once never spans what was filled in, so that nobody's memory is asked for it.)"""
+    if not look.filter.room.state.lazy_load_members or user_id in (job.needed or ()):
+        return True
+    return look.noted is None and look.memory.knows(job.window.room_id, user_id)
 
 
 def _told(look: Look, rows: Iterable[asyncpg.Record]) -> list[StateEvent]:

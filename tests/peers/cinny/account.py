@@ -9,11 +9,19 @@ from aiohttp import ClientSession
 from tests.fixtures.client import Client, Unexpected
 from tests.fixtures.live import LiveServer
 from tests.peers.chromium import Tab
-from tests.peers.cinny.scene import Scene, link
+from tests.peers.cinny.scene import SAID, Scene, link
 from tests.peers.onpage import Checks, button, picture, press, red_picture, says
 from tests.peers.peer import PASSWORD
 
 _PENCIL = "document.querySelector('.profile-editor__info button')"
+
+# To and fro, for the client loads more only when its top comes in sight, not when it stays there.
+_UPWARDS = (
+    "let box = document.querySelector('[data-message-id]'); "
+    "while (box && box.scrollHeight <= box.clientHeight + 1) box = box.parentElement; "
+    "window.turn = !window.turn; "
+    "if (box) box.scrollTop = window.turn ? 0 : 400"
+)
 
 
 async def registers(checks: Checks, tab: Tab, session: ClientSession, server: LiveServer) -> Client:
@@ -56,7 +64,7 @@ async def has_a_profile(scene: Scene) -> None:
     await scene.opens(scene.room_id)
     drawn = "[...document.querySelectorAll('img')].find((one) => one.src.includes('thumbnail') && one.naturalWidth)"
     await scene.seen("her thumbnail, beside her messages", drawn)
-    await scene.seen("and her name", says("[data-message-id]", "Alice Liddell"))
+    await scene.seen("and her name", says(SAID, "Alice Liddell"))
     await picture(tab, "cinny-profile")
 
 
@@ -90,7 +98,7 @@ async def logs_out_and_in(scene: Scene) -> None:
     async def gone() -> bool:
         return len((await alice.ok("GET", "devices"))["devices"]) == before - 1
 
-    await scene.checks.told("her device is gone", alice, gone)
+    await scene.told_to(alice, "her device is gone", gone)
     await tab.type("input[name=usernameInput]", "alice")
     await tab.type("input[name=passwordInput]", "wrong")
     await tab.press("Enter")
@@ -99,4 +107,6 @@ async def logs_out_and_in(scene: Scene) -> None:
     await tab.press("Enter")
     await scene.seen("the right one opens", link("Garden"))
     await scene.opens(scene.room_id)
-    await scene.seen("what was said is there", says("[data-message-id]", "three roses"))
+    await scene.seen("what was said is there", says(SAID, "see you"))
+    early = f"(() => {{ {_UPWARDS}; return {says(SAID, 'hello from carol')}; }})()"
+    await scene.checks.seen("and what was said long ago, on the way up", tab, early)

@@ -39,7 +39,7 @@ async def makes_rooms(scene: Scene) -> None:
     async def renamed() -> bool:
         return bool((await scene.alice.state(room, "m.room.name"))["name"] == "Cellar")
 
-    await scene.checks.told("its new name", scene.alice, renamed)
+    await scene.told_to(scene.alice, "its new name", renamed)
     await scene.goes("home/")
     await scene.seen("the room list has it", link("Cellar"))
     await scene.opens(room)
@@ -83,7 +83,7 @@ async def _named(scene: Scene, name: str) -> str:
                 continue
         return None
 
-    found = await scene.checks.told(f"the server knows {name}", scene.alice, look)
+    found = await scene.told_to(scene.alice, f"the server knows {name}", look)
     assert found is not None
     return found
 

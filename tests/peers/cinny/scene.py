@@ -39,7 +39,14 @@ class Scene:
 
     async def told(self, what: str, look: Callable[[], Awaitable[T]]) -> T:
         """Counts, and gives, what Carol learns at last."""
-        return await self.checks.told(what, self.carol, look)
+        return await self.told_to(self.carol, what, look)
+
+    async def told_to(self, client: Client, what: str, look: Callable[[], Awaitable[T]]) -> T:
+        """Counts, and gives, what somebody learns at last; AssertionError with what Alice's page shows."""
+        try:
+            return await self.checks.told(what, client, look)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{await self.tab.described()}") from None
 
     async def written(self, what: str, text: str, room_id: str | None = None) -> dict[str, Any]:
         """Counts the event whose body has this text, when Carol can read it."""
@@ -74,7 +81,7 @@ class Scene:
 
     async def room_menu(self, option: str) -> None:
         """Something from the menu of the room that is shown."""
-        await choose(self.tab, f"{option} in the menu of the room", button(option), f"{_ROOM_MENU}?.click()")
+        await choose(self.tab, f"{option} in the menu of the room", button(option), f"{ROOM_MENU}?.click()")
 
     async def presses(self, text: str) -> None:
         """A button with this text."""
@@ -97,8 +104,8 @@ def member(text: str) -> str:
     return f"{found}.find((one) => one.innerText.includes({json.dumps(text)}))"
 
 
-_ROOM_MENU = (
-    "[...document.querySelectorAll('button')].filter((one) => {"
-    " const box = one.getBoundingClientRect();"
-    " return box.y < 60 && box.x > 323 && box.x < 1040 && !one.innerText; }).pop()"
+ROOM_MENU = (
+    "[...document.querySelectorAll('header button[aria-pressed]')].filter("
+    "(one) => one.getBoundingClientRect().x > 323 && !one.innerText).pop()"
 )
+"""The button in the head of a room; others that say nothing (a face beside a message) may be scrolled up to its height."""

@@ -18,7 +18,7 @@ async def cinny(homeserver: str) -> AsyncIterator[str]:
     app.router.add_get("/config.json", _configured(homeserver))
     app.router.add_get("/{folder:.*}{path:olm\\.wasm}", _file)  # it asks beside whatever page it shows
     app.router.add_get("/{path:.*}", _file)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
