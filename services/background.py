@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from storage.ending import end
+
 
 @asynccontextmanager
 async def running(loops: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
@@ -15,6 +17,4 @@ async def running(loops: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(tasks)

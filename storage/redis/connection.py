@@ -13,6 +13,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from storage.ending import end
+
 SILENCE = 10.0  # seconds without a message, after which the server is asked whether it is still there
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 FIRST_CONTACT = 3.0
@@ -81,17 +83,18 @@ class Channel:
 
     async def start(self) -> None:
         """Begins; returns once connected, or after some seconds without Redis (then it goes on trying)."""
+        self._contact.clear()
         self._task = asyncio.create_task(self._run(), name=f"redis {self.name}")
         try:
-            await asyncio.wait_for(self._contact.wait(), FIRST_CONTACT)
+            async with asyncio.timeout(FIRST_CONTACT):
+                await self._contact.wait()
         except TimeoutError as error:
             self._corner.report(f"redis {self.name}", error)
 
     async def stop(self) -> None:
         """Ends listening."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end([self._task])
             self._task = None
 
     async def _run(self) -> None:

@@ -194,7 +194,8 @@ class RedisEphemeral:
             return
         event = self._echoes.setdefault(counter, asyncio.Event())
         try:
-            await asyncio.wait_for(event.wait(), ECHO)
+            async with asyncio.timeout(ECHO):
+                await event.wait()
         except TimeoutError as error:
             self._corner.report("typing and presence do not come back from Redis", error)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from storage.ending import end
 from storage.redis.connection import REDIS_ERRORS, RedisCorner
 from storage.redis.limits import LocalLimits
 
@@ -41,8 +42,7 @@ class RedisLimits:
     async def stop(self) -> None:
         """Ends sharing; what was not shared yet is forgotten."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end([self._task])
 
     async def take(self, key: str, per_second: float, burst: int, now: int) -> int:
         """Decides by what is known here, and shares it soon."""

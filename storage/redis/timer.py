@@ -8,6 +8,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
+from storage.ending import end
+
 K = TypeVar("K")
 
 
@@ -40,8 +42,7 @@ class Timer(Generic[K]):
     async def stop(self) -> None:
         """Ends."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end([self._task])
             self._task = None
 
     def add(self, at: int, key: K) -> None:

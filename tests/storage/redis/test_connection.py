@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
+from storage import ending
 from storage.redis import connection as module
 from storage.redis.connection import Channel
 from tests.storage.redis.conftest import Corner, Reported
@@ -84,3 +85,17 @@ async def test_a_redis_that_is_not_there_is_waited_for(
     assert reported.what
     await channel.stop()
     await nowhere.close()
+
+
+async def test_it_ends_at_whatever_moment_it_is_told(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "PATIENCE", 0.05)  # redis-py loses the cancellation at some of the moments
+    ears = Ears()
+    here = corner("a")
+    for turns in range(40):
+        channel = Channel(here, "news", ears.received, ears.connected, ears.away)
+        beginning = asyncio.ensure_future(channel.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            await channel.stop()
+        beginning.cancel()
