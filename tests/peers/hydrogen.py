@@ -9,6 +9,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tests.peers.origin import origin
+
 JS = Path(__file__).parent / "js"
 PACKAGE = JS / "node_modules" / "hydrogen-view-sdk"
 _OLM = JS / "node_modules" / "@matrix-org" / "olm"
@@ -32,11 +34,10 @@ def bundled(folder: Path) -> Path:
 @asynccontextmanager
 async def hydrogen(folder: Path) -> AsyncIterator[str]:
     """Where a browser finds the client."""
+    page = JS / "hydrogen" / "index.html"
     files = {
-        "/": JS / "hydrogen" / "index.html",
-        "/index.html": JS
-        / "hydrogen"
-        / "index.html",  # under this name its service worker asks for it, at a reload
+        "/": page,
+        "/index.html": page,  # under this name its service worker asks for it, at a reload
         "/app.js": bundled(folder),
         "/sw.js": PACKAGE / "lib-build" / "sw.js",
     }
@@ -45,15 +46,8 @@ async def hydrogen(folder: Path) -> AsyncIterator[str]:
         app.router.add_get(path, _giving(file))
     app.router.add_static("/hydrogen-view-sdk", PACKAGE)
     app.router.add_static("/olm", _OLM)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port: int = runner.addresses[0][1]
-    try:
-        yield f"http://localhost:{port}/"
-    finally:
-        await runner.cleanup()
+    async with origin(app) as url:
+        yield url
 
 
 def _giving(file: Path):  # type: ignore[no-untyped-def]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tests.peers.origin import origin
+
 BUILT = Path(__file__).parent / "built"
 
 
@@ -18,15 +20,8 @@ async def cinny(homeserver: str) -> AsyncIterator[str]:
     app.router.add_get("/config.json", _configured(homeserver))
     app.router.add_get("/{folder:.*}{path:olm\\.wasm}", _file)  # it asks beside whatever page it shows
     app.router.add_get("/{path:.*}", _file)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port: int = runner.addresses[0][1]
-    try:
-        yield f"http://localhost:{port}/"
-    finally:
-        await runner.cleanup()
+    async with origin(app) as url:
+        yield url
 
 
 def _configured(homeserver: str):  # type: ignore[no-untyped-def]
